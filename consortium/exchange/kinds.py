@@ -1,0 +1,222 @@
+"""What a room says of each kind of exchange it owns, and the registry that wiring fills.
+
+A kind is one class with pure rules (`facts_of`, `subjects`, `judge`, `step`: no I/O, the same at
+sender, hub, recipient and mirror, PROTOCOL 1) and two hooks for local rows (`apply`, `refused`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from sqlalchemy.orm import Session
+
+from consortium.exchange.facts import FactRule, Facts, Value
+from consortium.exchange.header import EVERYONE, Header, Lane
+from consortium.kernel.errors import Refusal
+
+if TYPE_CHECKING:
+    from consortium.exchange.outbox import Post
+    from consortium.fhir.message import Message
+
+Verdict = str | Refusal
+"""Outcome words of an admitted exchange (at most three, often none), or why it is refused."""
+
+
+class Values(Protocol):
+    """Shared state as a `judge` may read it: only the subjects that the kind named."""
+
+    def get(self, name: str) -> Value | None:
+        """The value of a subject, None when it has none yet."""
+
+    def link(self, name: str) -> tuple[str, Value | None]:
+        """Follow `case:ID>slot`: the name that the case's `slot` holds ("" if none) and its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectType:
+    """A family of subjects, told by the part of the name before the colon.
+
+    `audience(name, value)` gives the members that fold it, or {EVERYONE}. `step` is for a family
+    that many kinds move (quotas); elsewhere the kind's own `step` is used.
+    """
+
+    prefix: str
+    audience: Callable[[str, Value], frozenset[str]]
+    step: "Callable[[str, Value | None, ExchangeKind, Header, Facts, datetime, str], Value | None] | None" = None  # noqa: E501
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An exchange as a room's hooks see it at one member, after every check has passed.
+
+    `message` is the body, read and checked; None where this member does not hold or cannot open
+    it. `time` is ledger time. `mine` tells whether this member sent it.
+    """
+
+    member: str
+    header: Header
+    facts: Facts
+    message: "Message | None"
+    index: int
+    time: datetime
+    outcome: tuple[str, ...]
+    now: datetime
+    post: "Post"
+    code: str = ""
+    clause: str = ""
+    before: Mapping[str, Value | None] = field(default_factory=dict)
+    """Values before this exchange of the subjects that this member holds."""
+
+    @property
+    def mine(self) -> bool:
+        return self.header.sender == self.member
+
+
+class ExchangeKind(ABC):
+    """One kind of exchange. Subclasses set the class values and fill the pure rules."""
+
+    name: ClassVar[str]
+    """Name and version: `referral.request/1`."""
+    lanes: ClassVar[frozenset[Lane]] = frozenset({Lane.ROUTINE})
+    rules: ClassVar[Mapping[str, FactRule]] = {}
+    """The facts that it carries; anything else is refused."""
+    sealed: ClassVar[bool] = True
+    """False: an open body (keys, charter, contract terms, sessions)."""
+    charter: ClassVar[bool] = False
+    """True: needs no contract (PROTOCOL 4)."""
+    opens_case: ClassVar[bool] = False
+    """True: judged by the contract version in force at its own index; else by the case's."""
+    quota: ClassVar[int] = 0
+    """+1 takes from the service's monthly quota, -1 gives back to the month it was taken from."""
+    person_signed: ClassVar[bool] = False
+    """True: the body must hold a signature by a person's key; the recipient checks it."""
+    needs_consent: ClassVar[bool] = False
+    """True: facts name the basis (`consent`: explicit, emergency, statutory)."""
+
+    def lane(self, facts: Facts) -> Lane:
+        """The lane it travels in; the urgent one when the facts say so and the kind allows."""
+        if Lane.URGENT in self.lanes and facts.get("urgency") in ("emergency", "urgent"):
+            return Lane.URGENT
+        for lane in (Lane.ROUTINE, Lane.CONTROL, Lane.RECORDS):
+            if lane in self.lanes:
+                return lane
+        return Lane.URGENT
+
+    @abstractmethod
+    def facts_of(self, message: "Message") -> Facts:
+        """The codes and numbers that the body holds; the recipient derives them again."""
+
+    @abstractmethod
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        """Every subject that `judge` reads or `step` moves; links as `case:ID>slot`."""
+
+    def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
+        """Whether shared state allows it, with outcome words. Pure."""
+        return ""
+
+    def step(  # noqa: PLR0913 - the protocol's own list
+        self,
+        name: str,
+        old: Value | None,
+        header: Header,
+        facts: Facts,
+        time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:
+        """The new value of ONE subject after an admitted exchange; `old` if it does not move."""
+        return old
+
+    def needs(self, header: Header, facts: Facts) -> Mapping[str, Any]:
+        """What the contract must cover: `service`, `urgency`, `types` (of resources). Pure."""
+        return {k: facts[k] for k in ("service", "urgency", "types") if k in facts}
+
+    def inspect(self, session: Session, opened: Opened) -> Refusal | None:
+        """What only the body shows (right patient, minimum data). Asked before `apply`."""
+        return None
+
+    def apply(self, session: Session, opened: Opened) -> None:
+        """Write local rows at each recipient and at the sender, once, in feed order."""
+
+    def refused(self, session: Session, opened: Opened) -> None:
+        """Write local rows at the sender of a refused exchange; `opened.code` says why."""
+
+
+class Permit(Protocol):
+    """The contract check, given by wiring (contracts room). Pure over shared state."""
+
+    def subjects(
+        self, kind: ExchangeKind, header: Header, facts: Facts, time: datetime
+    ) -> Sequence[str]:
+        """Contract, quota and case subjects that `decide` reads and that the quota moves."""
+
+    def decide(  # noqa: PLR0913 - the protocol's own list
+        self, kind: ExchangeKind, header: Header, facts: Facts, values: Values, time: datetime
+    ) -> Verdict:
+        """Allowed (words such as `v2`, `over_quota`) or refused with its clause."""
+
+
+class Registry:
+    """Every kind and family of subjects of this program; filled once by wiring."""
+
+    def __init__(
+        self, kinds: Iterable[ExchangeKind], subjects: Iterable[SubjectType], permit: Permit
+    ) -> None:
+        self.kinds: dict[str, ExchangeKind] = {}
+        for kind in kinds:
+            if kind.name in self.kinds:
+                raise ValueError(f"two kinds named {kind.name}")
+            self.kinds[kind.name] = kind
+        self.families = {family.prefix: family for family in subjects}
+        self.permit = permit
+
+    def kind(self, name: str) -> ExchangeKind | None:
+        """The kind of this name and version, None when this program does not know it."""
+        return self.kinds.get(name)
+
+    def audience(self, name: str, value: Value) -> frozenset[str]:
+        """Who folds this subject. Raises KeyError for a family that no room registered."""
+        return self.families[name.partition(":")[0]].audience(name, value)
+
+    def step(  # noqa: PLR0913 - the protocol's own list
+        self,
+        kind: ExchangeKind,
+        name: str,
+        old: Value | None,
+        header: Header,
+        facts: Facts,
+        time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:
+        """Fold one subject, by its family's own step if it has one, else by the kind's."""
+        family = self.families[name.partition(":")[0]]
+        if family.step is not None:
+            return family.step(name, old, kind, header, facts, time, " ".join(outcome))
+        return kind.step(name, old, header, facts, time, outcome)
+
+
+def everyone(_name: str, _value: Value) -> frozenset[str]:
+    """The audience of what all members fold (keys, charter, sessions)."""
+    return frozenset({EVERYONE})
+
+
+def parties(_name: str, value: Value) -> frozenset[str]:
+    """The audience of a case or contract: the members that its value names."""
+    return frozenset(value["parties"])
+
+
+def version_of(outcome: Sequence[str]) -> int:
+    """The contract version named by the verdict's word `vN`; 0 when no contract judged it."""
+    for word in outcome:
+        if word[:1] == "v" and word[1:].isdigit():
+            return int(word[1:])
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueryType:
+    """A signed read of shared state at the hub: `answer(session, member, params)` -> JSON object."""
+
+    name: str
+    answer: Callable[[Session, str, Mapping[str, Any]], Mapping[str, Any]]

@@ -1,0 +1,1 @@
+"""Ground floor: ids, actors, refusals, database, time, paging. Imports nothing of ours."""
