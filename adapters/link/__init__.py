@@ -1,0 +1,1 @@
+"""Ways between nodes: HTTPS, later files carried by hand."""

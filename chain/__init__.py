@@ -1,0 +1,1 @@
+"""The ledger without the product: a transparency log in the standard library and cryptography."""
