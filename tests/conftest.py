@@ -1,0 +1,96 @@
+"""Fixtures of the whole suite: both databases, a clock that tests move, seeded chance."""
+
+import os
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from consortium.kernel.database import Database
+from tests.support.clock import VirtualClock
+from tests.support.databases import PostgresDatabases, SqliteFiles
+from tests.support.postgres import PostgresServer
+
+GROUPS = frozenset({"postgres", "process", "browser", "simulation", "slow"})
+BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+
+settings.register_profile(
+    "short",
+    deadline=None,
+    max_examples=60,
+    print_blob=True,
+    # a database made for the test function is cleared or made anew by the example itself
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.register_profile("long", settings.get_profile("short"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test that names no group the mark `unit`, so that the groups split the suite."""
+    for item in items:
+        if GROUPS.isdisjoint(mark.name for mark in item.iter_markers()):
+            item.add_marker("unit")
+
+
+@pytest.fixture(scope="session")
+def sqlite_files(tmp_path_factory: pytest.TempPathFactory) -> SqliteFiles:
+    """Makes SQLite files with every table."""
+    return SqliteFiles(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL, one for each test process."""
+    server = PostgresServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server: PostgresServer) -> PostgresDatabases:
+    """Makes PostgreSQL databases with every table."""
+    return PostgresDatabases(postgres_server)
+
+
+@pytest.fixture(params=BOTH)
+def new_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[Callable[[], Database]]:
+    """Makes as many databases of one kind as a test needs nodes, closed at the end."""
+    with ExitStack() as stack:
+        made: list[Database] = []
+
+        def make() -> Database:
+            if request.param == "postgres":
+                databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+                made.append(stack.enter_context(databases.one()))
+            else:
+                files: SqliteFiles = request.getfixturevalue("sqlite_files")
+                made.append(stack.enter_context(files.one(tmp_path, f"node{len(made)}.db")))
+            return made[-1]
+
+        yield make
+
+
+@pytest.fixture
+def database(new_database: Callable[[], Database]) -> Database:
+    """A database with every table; the test runs once on SQLite and once on PostgreSQL."""
+    return new_database()
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    """A clock that moves only when the test moves it."""
+    return VirtualClock()
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    """Chance that is the same in every run of this test."""
+    return random.Random(zlib.crc32(request.node.nodeid.encode()))
