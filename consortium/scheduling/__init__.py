@@ -1,0 +1,1 @@
+"""Scheduling: sessions that a specialist publishes, and the slots in them."""
