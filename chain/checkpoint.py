@@ -1,0 +1,54 @@
+"""Checkpoints (C2SP tlog-checkpoint v1): origin, size and root of a log, as the text of a note."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chain import note
+from chain.encoding import b64, decimal, hash_of
+from chain.errors import FormatError
+from chain.merkle import EMPTY_ROOT
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a log says of itself. `extensions` are further lines, opaque and not recommended."""
+
+    origin: str
+    size: int
+    root: bytes
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        lines = (self.origin, str(self.size), b64(self.root), *self.extensions)
+        return "".join(f"{line}\n" for line in lines)
+
+
+def parse(text: str) -> Checkpoint:
+    """Read the text of a checkpoint strictly.
+
+    Raises:
+        FormatError: `checkpoint.format`.
+    """
+    lines = text.split("\n")
+    if len(lines) < 4 or lines.pop() or not all(lines):
+        raise FormatError("checkpoint.format", "A checkpoint has three lines or more, none empty.")
+    size = decimal(lines[1], code="checkpoint.format")
+    root = hash_of(lines[2], code="checkpoint.format")
+    if not size and root != EMPTY_ROOT:
+        raise FormatError("checkpoint.format", "An empty log has only one root, and not this one.")
+    return Checkpoint(lines[0], size, root, tuple(lines[3:]))
+
+
+def sign(checkpoint: Checkpoint, signers: Sequence[note.Signer]) -> bytes:
+    """Sign a checkpoint as a note; each signature is checked again before it is given out.
+
+    Raises:
+        FormatError: when the checkpoint cannot be read back as it is.
+        SignatureError: when a signer gave a signature that does not verify.
+    """
+    data = note.sign(checkpoint.text, signers)
+    if parse(checkpoint.text) != checkpoint:
+        raise FormatError("checkpoint.format", "The checkpoint cannot be written as text.")
+    note.verify(data, [signer.verifier for signer in signers])
+    return data
