@@ -1,0 +1,1 @@
+"""The desk: one worklist row per case and member, drafts, notices, messages inside a case."""
