@@ -104,7 +104,8 @@ def page(
     if states:
         query = query.where(_ROW.state.in_(states))
     if after:
-        query = query.where(tuple_(*_ORDER) > tuple_(*_place(after)))
+        place = tuple_(*_place(after), types=[column.type for column in _ORDER])
+        query = query.where(tuple_(*_ORDER) > place)
     rows = session.scalars(query.order_by(*_ORDER).limit(limit + 1)).all()
     key = _key(rows[limit - 1]) if len(rows) > limit else None
     return Page([_line(row) for row in rows[:limit]], key)
