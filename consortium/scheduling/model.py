@@ -4,15 +4,16 @@ A slot is named by its session and a number that counts from 1. It has no value 
 takes it: a free slot costs nothing. A slot moves in the same exchange as its case, or neither does.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from enum import StrEnum
 from itertools import pairwise
 from typing import Any, TypeGuard
 
 from consortium.kernel.errors import Refusal, conflict, invalid
-from consortium.kernel.time import Span, from_ms, to_ms
+from consortium.kernel.time import ZONE, Span, from_ms, to_ms
 
 Value = Mapping[str, Any]
 
@@ -22,6 +23,7 @@ MINUTES_MOST = 240
 STARTS_MOST = 48
 AHEAD = timedelta(days=180)
 """How far ahead a session may be published."""
+NOON = clock(12)
 
 
 class SessionKind(StrEnum):
@@ -279,3 +281,74 @@ def free_slots(
         for number, start_ms in enumerate(session["starts"], start=1)
         if start_ms > to_ms(after) and is_free(slots.get(slot_name(session_id, number)))
     ]
+
+
+# ---------------------------------------------------------------- a week
+
+
+def day_of(text: str) -> date:
+    """A day written `2026-11-30`. Raises Refusal `session.day`."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise invalid("session.day") from error
+
+
+def clock_of(text: str) -> clock:
+    """A time of day written `08:30`. Raises Refusal `session.time`, for 25:00 too."""
+    hours, colon, minutes = text.partition(":")
+    if not colon or not (hours + minutes).isdigit() or not text.isascii() or len(minutes) != 2:
+        raise invalid("session.time")
+    try:
+        return clock(int(hours), int(minutes))
+    except ValueError as error:
+        raise invalid("session.time") from error
+
+
+def moment_of(day: date, at: clock) -> datetime:
+    """The moment of a day and a time of day in the charter's zone.
+
+    Raises Refusal `session.time` where the zone's clock skips that hour or strikes it twice.
+    """
+    local = datetime.combine(day, at, tzinfo=ZONE)
+    moment = local.astimezone(UTC)
+    skipped = moment.astimezone(ZONE).replace(tzinfo=None) != local.replace(tzinfo=None)
+    if skipped or local.replace(fold=1).astimezone(UTC) != moment:
+        raise invalid("session.time")
+    return moment
+
+
+def instant_of(text: str) -> datetime:
+    """A FHIR `instant`. Raises Refusal `session.zone` when its zone is missing, `session.time`."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise invalid("session.time") from error
+    if moment.tzinfo is None:
+        raise invalid("session.zone")
+    return moment.astimezone(UTC)
+
+
+def plans(
+    starts: Iterable[datetime], *, service: str, kind: SessionKind, holder: str, minutes: int
+) -> list[Plan]:
+    """The sessions of these starts: one for each half of a day, so that each half can be cancelled.
+
+    Halves are told by noon in the charter's zone.
+    """
+    halves: dict[tuple[date, bool], list[datetime]] = {}
+    for start in sorted(set(starts)):
+        local = start.astimezone(ZONE)
+        halves.setdefault((local.date(), local.time() >= NOON), []).append(start)
+    return [Plan(service, kind, holder, tuple(half), minutes) for half in halves.values()]
+
+
+def week_of(day: date) -> tuple[date, ...]:
+    """The seven days from Monday of the week that holds this day."""
+    monday = day - timedelta(days=day.weekday())
+    return tuple(monday + timedelta(days=n) for n in range(7))
+
+
+def from_template(template: Iterable[tuple[int, str]], week: Sequence[date]) -> list[datetime]:
+    """The starts of a weekly template, pairs of weekday (0 is Monday) and time, in this week."""
+    return sorted(moment_of(week[weekday], clock_of(at)) for weekday, at in template)
