@@ -7,7 +7,6 @@ slip of the pen is never a setting that is silently off. No secret has a default
 
 import json
 import os
-import sys
 import tomllib
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +23,7 @@ from pydantic_settings import (
 )
 
 from consortium.kernel.errors import invalid
+from consortium.kernel.system import state_folder, write_durably
 
 PREFIX: Final = "CONSORTIUM_"
 NODE_FILE: Final = "node.toml"
@@ -151,21 +151,7 @@ class Settings(BaseSettings):
 
 def save(home: Path, **values: str | int) -> None:
     """Write a node's own file: whole or not at all, readable by its owner only."""
-    text = "".join(
-        f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in values.items()
-    )
-    fresh = home / f".{NODE_FILE}.new"
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(home / NODE_FILE)
-
-
-def state_folder() -> Path:
-    """Where this system keeps the state of programs, outside any node's folder."""
-    if sys.platform == "win32":
-        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "sharing-chain"
-    if os.geteuid() == 0:
-        return Path("/var/lib/sharing-chain")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "sharing-chain"
+    # a JSON string or number is also a TOML one
+    pairs = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    text = "".join(f"{name} = {value}\n" for name, value in pairs.items())
+    write_durably(home / NODE_FILE, text.encode())

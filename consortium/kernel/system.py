@@ -1,0 +1,79 @@
+"""What differs between operating systems, and what a power cut makes of a file: only here.
+
+Windows has no fsync of folders (its file system keeps renames in order itself), other locks and
+other places for state.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from consortium.kernel.errors import conflict
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+def state_folder() -> Path:
+    """Where this system keeps the state of programs, outside any node's folder."""
+    if sys.platform == "win32":
+        return Path(os.environ.get("PROGRAMDATA", r"C:\ProgramData")) / "sharing-chain"
+    if os.geteuid() == 0:
+        return Path("/var/lib/sharing-chain")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "sharing-chain"
+
+
+def write_durably(path: Path, content: bytes) -> None:
+    """Replace a file so that a power cut leaves the old or the new one, never a part.
+
+    Only its owner can read it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename or a new file in this folder outlast a power cut."""
+    if sys.platform == "win32":
+        return
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock file as the only process; the system lets go of it when the process ends.
+
+    Raises Refusal `system.running` when another process holds it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("ab") as file:
+        if not _lock(file):
+            raise conflict("system.running")
+        yield
+
+
+def _lock(file: IO[bytes]) -> bool:
+    try:
+        if sys.platform == "win32":
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
