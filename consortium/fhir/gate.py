@@ -7,13 +7,11 @@ may read differently is refused here, before anything is checked, signed or stor
 
 import json
 import re
-import zlib
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
 import orjson
-import zstandard
 
 from consortium.kernel.errors import Refusal, RefusalKind, invalid
 
@@ -22,8 +20,6 @@ LIMIT_BYTES = 1 << 20
 NESTING_MAX = 50
 DIGITS_MAX = 18
 EXPONENT_MAX = 300
-EXPAND_MAX_BYTES = 8 << 20
-EXPAND_RATIO_MAX = 20
 
 _BOM = b"\xef\xbb\xbf"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
@@ -68,28 +64,6 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value, default=_decimal_text)
 
 
-def expand(raw: bytes, *, encoding: str, limit_bytes: int = EXPAND_MAX_BYTES) -> bytes:
-    """Decompress `gzip` or `zstd`, never further than `limit_bytes` or twenty times its size.
-
-    Raises:
-        Refusal: `fhir.bomb` when it would grow beyond that, `fhir.compression` when it is damaged,
-            `fhir.compression_unknown` for another encoding.
-    """
-    if encoding not in {"gzip", "zstd"}:
-        raise Refusal(RefusalKind.UNSUPPORTED, "fhir.compression_unknown")
-    # small bodies are let through up to 64 KiB: a page of spaces is no bomb
-    most = min(limit_bytes, max(len(raw) * EXPAND_RATIO_MAX, 1 << 16))
-    try:
-        out, whole = _inflate_gzip(raw, most) if encoding == "gzip" else _inflate_zstd(raw, most)
-    except (zlib.error, zstandard.ZstdError):
-        raise invalid("fhir.compression") from None
-    if len(out) > most:
-        raise Refusal(RefusalKind.TOO_LARGE, "fhir.bomb", limit_bytes=most)
-    if not whole:
-        raise invalid("fhir.compression")
-    return out
-
-
 def text_fault(text: str) -> str:
     """Why a text may not be kept: `fhir.control`, `fhir.encoding` (lone surrogate), else ""."""
     if text.isascii() and text.isprintable():
@@ -117,25 +91,6 @@ def entry_spans(raw: bytes) -> list[tuple[int, int]]:
             raise invalid("fhir.bundle", path=f"Bundle.entry[{number}].resource")
         spans.append(span)
     return spans
-
-
-def _inflate_gzip(raw: bytes, most: int) -> tuple[bytes, bool]:
-    stream = zlib.decompressobj(wbits=31)
-    out = stream.decompress(raw, most + 1)
-    return out, stream.eof and not stream.unused_data
-
-
-def _inflate_zstd(raw: bytes, most: int) -> tuple[bytes, bool]:
-    stream = zstandard.ZstdDecompressor().decompressobj()
-    out = bytearray()
-    # fed in crumbs: a block of 128 KiB may take 4 bytes, and the output of one call has no bound
-    for at in range(0, len(raw), 64):
-        if stream.eof:
-            return bytes(out), False
-        out += stream.decompress(raw[at : at + 64])
-        if len(out) > most:
-            break
-    return bytes(out), stream.eof and not stream.unused_data
 
 
 def _decode(raw: bytes) -> str:
