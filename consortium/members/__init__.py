@@ -1,0 +1,1 @@
+"""Members: charter, organisations, people, keys, accounts, joining (PROTOCOL 2)."""
