@@ -15,6 +15,7 @@ def _render(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=context.config.attributes["metadata"],
+    include_object=context.config.attributes.get("include_object"),
     render_as_batch=True,
     render_item=_render,
     transactional_ddl=True,

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
 
@@ -21,12 +22,23 @@ def tracked() -> tuple[Path, ...]:
             capture_output=True,
         )
     except (OSError, subprocess.CalledProcessError):
-        # an exported tree without its history: take what its folders hold
-        names = [str(file.relative_to(ROOT)) for file in ROOT.rglob("*") if file.is_file()]
-        listed_names = [name for name in names if not name.startswith((".venv", "node_modules"))]
-    else:
-        listed_names = listed.stdout.decode().split("\0")
-    return tuple(Path(name) for name in sorted(listed_names) if name and (ROOT / name).is_file())
+        return tuple(sorted(_exported()))
+    names = filter(None, listed.stdout.decode().split("\0"))
+    return tuple(Path(name) for name in sorted(names) if (ROOT / name).is_file())
+
+
+def _exported() -> Iterator[Path]:
+    """The files of a tree without its history: all but what .gitignore names."""
+    ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    for file in ROOT.rglob("*"):
+        inside = file.relative_to(ROOT)
+        places = [f"{parent.as_posix()}/" for parent in inside.parents] + [file.name]
+        if file.is_file() and not any(
+            fnmatch(place, pattern) or place.endswith(f"/{pattern}")
+            for place in places
+            for pattern in ignored
+        ):
+            yield inside
 
 
 @cache
