@@ -101,4 +101,6 @@ def _is_tree(value: object, *, depth: int) -> bool:
         )
     if isinstance(value, list):
         return all(_is_tree(one, depth=depth - 1) for one in value)
-    return value is None or isinstance(value, bool) or _is_int(value) or _is_code(value, frozenset())
+    return (
+        value is None or isinstance(value, bool) or _is_int(value) or _is_code(value, frozenset())
+    )

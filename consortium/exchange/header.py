@@ -25,6 +25,10 @@ class Lane(StrEnum):
     RECORDS = "records"
 
 
+# `in Lane` takes values from Python 3.12 on only
+_LANES = frozenset(Lane)
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """A parsed header. Hashes are base64url without padding; `parts` is empty when absent."""
@@ -90,9 +94,11 @@ def parse(value: object) -> Header:
     if not isinstance(value, dict):
         raise _bad("header")
     if value.get("v") != VERSION or isinstance(value.get("v"), bool):
-        raise invalid("exchange.version", v=value.get("v") if isinstance(value.get("v"), int) else 0)
+        raise invalid(
+            "exchange.version", v=value.get("v") if isinstance(value.get("v"), int) else 0
+        )
     if unknown := value.keys() - _FIELDS:
-        raise _bad(sorted(unknown)[0][:32])
+        raise _bad(min(unknown)[:32])
     texts = {name: _text(value, name) for name in (*_TEXT, *_HASHES, "parts")}
     for name in ("id", "kind", "from", "node", "prev", "at", *_HASHES):
         if not texts[name]:
@@ -100,7 +106,7 @@ def parse(value: object) -> Header:
     seq = value.get("seq")
     if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq < 2**53:
         raise _bad("seq")
-    if texts["lane"] not in Lane:
+    if texts["lane"] not in _LANES:
         raise _bad("lane")
     to = _names(value, "to", most=RECIPIENTS_MAX)
     if not to or len(set(to)) != len(to) or (EVERYONE in to and len(to) > 1):

@@ -20,8 +20,16 @@ if TYPE_CHECKING:
     from consortium.exchange.outbox import Post
     from consortium.fhir.message import Message
 
+FamilyStep = Callable[
+    [str, Value | None, "ExchangeKind", Header, Facts, datetime, str], Value | None
+]
 Verdict = str | Refusal
 """Outcome words of an admitted exchange (at most three, often none), or why it is refused."""
+
+
+HERE: int = -1
+"""In a value that `step` returns: the index of this very entry. The fold puts the number in its
+place (`"from": HERE`), so that a step needs no index and stays a function of its arguments."""
 
 
 class Values(Protocol):
@@ -31,7 +39,7 @@ class Values(Protocol):
         """The value of a subject, None when it has none yet."""
 
     def link(self, name: str) -> tuple[str, Value | None]:
-        """Follow `case:ID>slot`: the name that the case's `slot` holds ("" if none) and its value."""
+        """Follow `case:ID>slot`: the name that the case's `slot` holds ("" if none), its value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +52,10 @@ class SubjectType:
 
     prefix: str
     audience: Callable[[str, Value], frozenset[str]]
-    step: "Callable[[str, Value | None, ExchangeKind, Header, Facts, datetime, str], Value | None] | None" = None  # noqa: E501
+    step: "FamilyStep | None" = None
+    holds: "Callable[[str, str, Callable[[str], Value | None]], bool] | None" = None
+    """`holds(name, member, read)`: whether a member folds this subject even while it has no value.
+    None: it does (a case, contract or quota without a value is one that does not exist yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +103,8 @@ class ExchangeKind(ABC):
     """+1 takes from the service's monthly quota, -1 gives back to the month it was taken from."""
     person_signed: ClassVar[bool] = False
     """True: the body must hold a signature by a person's key; the recipient checks it."""
+    to_everyone: ClassVar[bool] = False
+    """True: may be sent to all members."""
     needs_consent: ClassVar[bool] = False
     """True: facts name the basis (`consent`: explicit, emergency, statutory)."""
 
@@ -116,7 +129,7 @@ class ExchangeKind(ABC):
         """Whether shared state allows it, with outcome words. Pure."""
         return ""
 
-    def step(  # noqa: PLR0913 - the protocol's own list
+    def step(
         self,
         name: str,
         old: Value | None,
@@ -127,6 +140,10 @@ class ExchangeKind(ABC):
     ) -> Value | None:
         """The new value of ONE subject after an admitted exchange; `old` if it does not move."""
         return old
+
+    def introduces(self, header: Header, facts: Facts) -> Value | None:
+        """The record of the node key that entry 0 brings with itself; asked at index 0 only."""
+        return None
 
     def needs(self, header: Header, facts: Facts) -> Mapping[str, Any]:
         """What the contract must cover: `service`, `urgency`, `types` (of resources). Pure."""
@@ -151,7 +168,7 @@ class Permit(Protocol):
     ) -> Sequence[str]:
         """Contract, quota and case subjects that `decide` reads and that the quota moves."""
 
-    def decide(  # noqa: PLR0913 - the protocol's own list
+    def decide(
         self, kind: ExchangeKind, header: Header, facts: Facts, values: Values, time: datetime
     ) -> Verdict:
         """Allowed (words such as `v2`, `over_quota`) or refused with its clause."""
@@ -179,7 +196,7 @@ class Registry:
         """Who folds this subject. Raises KeyError for a family that no room registered."""
         return self.families[name.partition(":")[0]].audience(name, value)
 
-    def step(  # noqa: PLR0913 - the protocol's own list
+    def step(
         self,
         kind: ExchangeKind,
         name: str,
@@ -216,7 +233,21 @@ def version_of(outcome: Sequence[str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class QueryType:
-    """A signed read of shared state at the hub: `answer(session, member, params)` -> JSON object."""
+    """A signed read of shared state at the hub: `answer(session, member, params)` gives JSON."""
 
     name: str
     answer: Callable[[Session, str, Mapping[str, Any]], Mapping[str, Any]]
+
+
+def placed(value: Value, index: int) -> Value:
+    """A value with `HERE` replaced by the entry's index, at any depth."""
+
+    def put(one: Any) -> Any:
+        if isinstance(one, dict):
+            return {name: put(inner) for name, inner in one.items()}
+        if isinstance(one, list):
+            return [put(inner) for inner in one]
+        return index if one == HERE and type(one) is int else one
+
+    placed_value: Value = put(dict(value))
+    return placed_value

@@ -33,6 +33,6 @@ class Actor:
         return not self.roles.isdisjoint(roles)
 
     def require(self, *roles: Role) -> None:
-        """Raise the answer of a page that does not exist unless the actor has one of these roles."""
+        """Answer as for a page that does not exist unless the actor has one of these roles."""
         if not self.may(*roles):
             raise missing("rights.not_here")

@@ -10,9 +10,9 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import BigInteger, Engine, MetaData, create_engine, event, make_url
+from sqlalchemy import BigInteger, Engine, MetaData, Table, create_engine, event, make_url
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.types import TypeDecorator
@@ -32,6 +32,11 @@ class Base(DeclarativeBase):
     """Base of every room's tables."""
 
     metadata = MetaData(naming_convention=_NAMES)
+
+
+def table_of(row: type[Base]) -> Table:
+    """The table of a mapped row, for bulk statements without ORM objects."""
+    return cast("Table", row.__table__)
 
 
 class Instant(TypeDecorator[datetime]):

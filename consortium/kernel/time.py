@@ -1,4 +1,4 @@
-"""Time: aware UTC inside, half-open spans, the charter's zone only when shown or when a month counts."""
+"""Time: aware UTC inside, half-open spans; the charter's zone when shown or when months count."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta

@@ -1,0 +1,210 @@
+"""Admission: the one place where an exchange gets its index, its verdict and its effect.
+
+PROTOCOL 4. Parsing and signatures are done outside the lock, in parallel; under the head row's
+lock a batch of up to 256 exchanges is judged in memory over one SELECT of all subjects named, and
+leaf, feeds, shared state and head size are written in one transaction. Concurrent pushes share a
+batch (group commit), so one fsync serves them all.
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy.orm import Session
+
+from consortium.exchange import jws
+from consortium.exchange.answers import Answer, Status
+from consortium.exchange.batch import Batch
+from consortium.exchange.envelope import Envelope, unpack
+from consortium.exchange.guard import HubGuard
+from consortium.exchange.judgement import key_public, open_checked
+from consortium.exchange.kinds import Registry
+from consortium.exchange.limits import BATCH_MAX
+from consortium.exchange.state import read
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.ledger import journal
+from consortium.ports import Clock, Wake
+
+_PARALLEL_FROM = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An exchange that is well formed and whose signature its claimed key made."""
+
+    envelope: Envelope
+    signed: jws.Signed
+    final: bool = False
+
+
+class OnFork(Protocol):
+    """Told, after the commit, of two exchanges signed under one number."""
+
+    def __call__(self, first: bytes, second: bytes, *, now: datetime) -> None: ...
+
+
+@dataclass(slots=True)
+class _Job:
+    candidates: list[Candidate]
+    answers: dict[bytes, Answer] = field(default_factory=dict)
+    error: BaseException | None = None
+    done: bool = False
+
+
+class Admission:
+    """The hub's admission. One object a process; several processes share one database.
+
+    Args:
+        guard: keeps every leaf outside the database before it is answered.
+        wake: told after each batch, so that local feeds are taken at once.
+        on_fork: told, after the commit, of two exchanges signed under one number.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        registry: Registry,
+        *,
+        clock: Clock,
+        guard: HubGuard,
+        wake: Wake,
+        on_fork: OnFork | None = None,
+    ) -> None:
+        self._database = database
+        self._registry = registry
+        self._timekeeper = journal.Timekeeper(clock)
+        self._guard = guard
+        self._wake = wake
+        self.on_fork = on_fork
+        self._keys: dict[str, bytes] = {}
+        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="verify")
+        self._queue: list[_Job] = []
+        self._queueing = threading.Lock()
+        self._leading = threading.Lock()
+
+    def close(self) -> None:
+        """End the verifying threads."""
+        self._pool.shutdown(wait=True)
+
+    def admit(self, raws: Sequence[bytes], *, final: frozenset[str] = frozenset()) -> list[Answer]:
+        """Judge exchanges in the order given; each answer stands at its envelope's place.
+
+        Args:
+            raws: packed envelopes, at most 256.
+            final: digests (base64url) of exchanges whose sender gives up waiting for a parent.
+
+        Raises:
+            Refusal: `ledger.clock` when no index may be given now; nothing was written.
+        """
+        run: Callable[[bytes], Candidate | Answer] = self._prepare
+        prepared = (
+            list(self._pool.map(run, raws))
+            if len(raws) >= _PARALLEL_FROM
+            else [run(raw) for raw in raws]
+        )
+        candidates = [
+            Candidate(one.envelope, one.signed, final=jws.digest_text(one.signed.raw) in final)
+            for one in prepared
+            if isinstance(one, Candidate)
+        ]
+        answers = self._commit_with_others(candidates) if candidates else {}
+        return [one if isinstance(one, Answer) else answers[one.signed.digest] for one in prepared]
+
+    def _prepare(self, raw: bytes) -> Candidate | Answer:
+        try:
+            envelope = unpack(raw)
+            signed = jws.parse(envelope.jws)
+        except Refusal as refusal:
+            status = Status.HELD if refusal.code == "exchange.version" else Status.MALFORMED
+            return Answer.of_raw(raw, status, code=refusal.code)
+        public = self._public_of(signed, envelope)
+        if public is None:
+            return Answer.of(signed, Status.NODE)
+        if not jws.verify(signed, public):
+            return Answer.of(signed, Status.SIGNATURE)
+        return Candidate(envelope, signed)
+
+    def _public_of(self, signed: jws.Signed, envelope: Envelope) -> bytes | None:
+        """The key that a node id stands for, whatever its validity: that is judged at the index."""
+        node = signed.header.node
+        if node not in self._keys:
+            with self._database.read() as session:
+                record = read(session, f"key:{node}")
+            if record is None:
+                return self._introduced(signed, envelope)
+            public = key_public(
+                {**record, "until": None}, member=record["member"], index=record["from"]
+            )
+            if public is None:
+                return None
+            self._keys[node] = public
+        return self._keys[node]
+
+    def _introduced(self, signed: jws.Signed, envelope: Envelope) -> bytes | None:
+        """The key that entry 0 brings with itself; the batch sees to it that it is entry 0."""
+        kind = self._registry.kind(signed.header.kind)
+        if kind is None:
+            return None
+        facts = open_checked(kind, signed.header, envelope.facts)
+        if isinstance(facts, Refusal):
+            return None
+        record = kind.introduces(signed.header, facts)
+        return key_public(record, member=signed.header.sender, index=0)
+
+    def _commit_with_others(self, candidates: list[Candidate]) -> dict[bytes, Answer]:
+        job = _Job(candidates)
+        with self._queueing:
+            self._queue.append(job)
+        with self._leading:
+            if not job.done:
+                self._lead()
+        if job.error is not None:
+            raise job.error
+        return job.answers
+
+    def _lead(self) -> None:
+        """Commit as many waiting jobs as fit a batch; the oldest come first."""
+        while True:
+            with self._queueing:
+                jobs: list[_Job] = []
+                size = 0
+                while self._queue and (
+                    not jobs or size + len(self._queue[0].candidates) <= BATCH_MAX
+                ):
+                    jobs.append(self._queue.pop(0))
+                    size += len(jobs[-1].candidates)
+            if not jobs:
+                return
+            try:
+                answers = self._commit([one for job in jobs for one in job.candidates])
+                for job in jobs:
+                    job.answers = answers
+            except BaseException as error:  # noqa: BLE001 - handed to every waiting caller
+                for job in jobs:
+                    job.error = error
+            finally:
+                for job in jobs:
+                    job.done = True
+
+    def _commit(self, candidates: Sequence[Candidate]) -> dict[bytes, Answer]:
+        with self._database.write() as session:
+            batch = self._judged(session, candidates)
+        if batch.leaves:
+            self._guard.leaves(batch.first, batch.leaves)
+            self._wake.notify()
+        if self.on_fork is not None:
+            for first, second in batch.forks:
+                self.on_fork(first, second, now=self._timekeeper.now())
+        return batch.answers
+
+    def _judged(self, session: Session, candidates: Sequence[Candidate]) -> Batch:
+        batch = Batch(session, self._registry, timekeeper=self._timekeeper)
+        batch.load([one.signed for one in candidates], [one.envelope for one in candidates])
+        for one in candidates:
+            batch.judge(one.envelope, one.signed, final=one.final)
+        batch.flush()
+        return batch

@@ -1,0 +1,211 @@
+"""Attachments: each an age file to a fresh identity whose secret is in the body (PROTOCOL 3).
+
+Sealed once, kept as a file under the home by the SHA-256 of its sealed bytes; the exchange is
+admitted without it and the courier carries it afterwards.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consortium.exchange.commitment import Part
+from consortium.exchange.guard import sync_folder
+from consortium.exchange.limits import BLOB_MAX_BYTES, PARTS_MAX
+from consortium.exchange.sealing import new_identity, unseal
+from consortium.exchange.sealing import seal as seal_to
+from consortium.exchange.tables import BlobRow
+from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
+
+PLAIN_MAX_BYTES = 5 * 1024 * 1024
+HERE, QUEUED, SENT, WANTED = "here", "queued", "sent", "wanted"
+IDENTITY_URL = "urn:sharing-chain:age-identity"
+SEALED_SHA256_URL = "urn:sharing-chain:sealed-sha256"
+SEALED_SIZE_URL = "urn:sharing-chain:sealed-size"
+
+
+@dataclass(frozen=True, slots=True)
+class SealedBlob:
+    """A sealed attachment: `id` is the SHA-256 (hex) of its sealed bytes, `size` counts them."""
+
+    id: str
+    size: int
+    name: str
+    content_type: str
+
+
+class BlobStore:
+    """Files of sealed bytes under one folder; whole or not there, through any power cut."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    def put(self, sealed: bytes) -> str:
+        """Keep sealed bytes and give their SHA-256 in hex."""
+        digest = hashlib.sha256(sealed).hexdigest()
+        place = self._place(digest)
+        if place.exists():
+            return digest
+        fresh = place.with_suffix(f".{os.urandom(4).hex()}.new")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            view = memoryview(sealed)
+            while view:
+                view = view[os.write(handle, view) :]
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        fresh.replace(place)
+        sync_folder(place.parent)
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        """The sealed bytes, None when they are not here."""
+        try:
+            return self._place(digest).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def _place(self, digest: str) -> Path:
+        if len(digest) != 64 or not digest.isalnum():
+            raise missing("blob.unknown")
+        folder = self._folder / digest[:2]
+        folder.mkdir(exist_ok=True, mode=0o700)
+        return folder / digest
+
+
+def seal(
+    session: Session,
+    store: BlobStore,
+    raw: bytes,
+    *,
+    name: str,
+    content_type: str,
+    now: datetime,
+) -> SealedBlob:
+    """Seal one attachment to a fresh identity and keep it here.
+
+    Raises:
+        Refusal: `blob.too_large` over 5 MiB, `blob.empty`.
+    """
+    if len(raw) > PLAIN_MAX_BYTES:
+        raise Refusal(RefusalKind.TOO_LARGE, "blob.too_large", limit_mb=5)
+    if not raw:
+        raise invalid("blob.empty")
+    secret, recipient = new_identity()
+    sealed = seal_to(raw, [recipient])
+    digest = store.put(sealed)
+    session.add(
+        BlobRow(
+            sha256=digest,
+            size=len(sealed),
+            state=HERE,
+            name=name[:255],
+            content_type=content_type[:100],
+            secret=secret,
+            exchange="",
+            sent=0,
+            at=now,
+        )
+    )
+    session.flush()
+    return SealedBlob(digest, len(sealed), name[:255], content_type[:100])
+
+
+def attachment(session: Session, digest: str) -> dict[str, Any]:
+    """The FHIR Attachment of a sealed blob, with its secret: belongs into a sealed body only."""
+    row = _row(session, digest)
+    return {
+        "extension": [
+            {"url": IDENTITY_URL, "valueString": row.secret},
+            {"url": SEALED_SHA256_URL, "valueString": row.sha256},
+            {"url": SEALED_SIZE_URL, "valueInteger": row.size},
+        ],
+        "contentType": row.content_type,
+        "title": row.name,
+    }
+
+
+def open_attachment(store: BlobStore, attached: Mapping[str, Any]) -> bytes | None:
+    """The plain bytes of a FHIR Attachment made by `attachment`; None when it is still to come.
+
+    Raises:
+        Refusal: `blob.damaged` when the file does not open with the secret in the body.
+    """
+    sealed = store.get(digest_of(attached))
+    if sealed is None:
+        return None
+    try:
+        return unseal(sealed, [_extension(attached, IDENTITY_URL)])
+    except Refusal:
+        raise invalid("blob.damaged") from None
+
+
+def digest_of(attached: Mapping[str, Any]) -> str:
+    """The SHA-256 (hex) of the sealed file that a FHIR Attachment names; empty if none."""
+    return _extension(attached, SEALED_SHA256_URL)
+
+
+def _extension(attached: Mapping[str, Any], url: str) -> str:
+    for one in attached.get("extension", ()):
+        if one.get("url") == url:
+            return str(one.get("valueString", ""))
+    return ""
+
+
+def attach(session: Session, digests: Sequence[str], *, exchange: str) -> list[Part]:
+    """Bind sealed blobs to the exchange that carries them; their parts in the order given."""
+    if len(digests) > PARTS_MAX:
+        raise invalid("blob.too_many", limit=PARTS_MAX)
+    parts: list[Part] = []
+    for digest in digests:
+        row = _row(session, digest)
+        if row.state == HERE:
+            row.state, row.exchange = QUEUED, exchange
+        parts.append(Part(size=row.size, sha256=row.sha256))
+    return parts
+
+
+def want(session: Session, digest: str, *, exchange: str, now: datetime) -> None:
+    """Note that an attachment of a received exchange is still to be fetched."""
+    if session.get(BlobRow, digest) is None:
+        session.add(
+            BlobRow(
+                sha256=digest, size=0, state=WANTED, exchange=exchange, at=now, name="",
+                content_type="", secret="", sent=0,
+            )
+        )  # fmt: skip
+
+
+def arrived(session: Session, digest: str, *, size: int) -> None:
+    """Note that a wanted attachment is here."""
+    if (row := session.get(BlobRow, digest)) is not None:
+        row.state, row.size = SENT, size
+
+
+def waiting(session: Session, state: str, *, limit: int = 20) -> list[BlobRow]:
+    """Attachments in a state (`queued` to go, `wanted` to come), oldest first."""
+    rows = session.scalars(
+        select(BlobRow).where(BlobRow.state == state).order_by(BlobRow.at).limit(limit)
+    )
+    return list(rows)
+
+
+def check_size(raw: bytes) -> None:
+    """Refuse a sealed file over the limit."""
+    if len(raw) > BLOB_MAX_BYTES:
+        raise Refusal(RefusalKind.TOO_LARGE, "blob.too_large", limit_mb=5)
+
+
+def _row(session: Session, digest: str) -> BlobRow:
+    row = session.get(BlobRow, digest)
+    if row is None:
+        raise missing("blob.unknown")
+    return row

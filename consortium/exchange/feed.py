@@ -1,0 +1,122 @@
+"""Feeds: for each member, the numbered entries that concern it, with a running hash (PROTOCOL 5)."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from consortium.exchange.tables import EntryRow, FeedHeadRow, FeedRow
+from consortium.kernel.database import table_of
+
+ZERO = bytes(32)
+_TAG = b"sharing-chain/feed/1\0"
+_INDEX = struct.Struct(">Q")
+_HEAD = table_of(FeedHeadRow)
+_FEED = table_of(FeedRow)
+
+
+def running_hash(previous: bytes, index: int, leaf_hash: bytes) -> bytes:
+    """The hash of a feed after one more entry; number 0 is 32 zero bytes."""
+    return hashlib.sha256(_TAG + previous + _INDEX.pack(index) + leaf_hash).digest()
+
+
+@dataclass(slots=True)
+class _Head:
+    number: int
+    running: bytes
+    is_new: bool = False
+
+
+class Feeds:
+    """The feeds that one batch of admission appends to; held under the head row's lock."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._heads: dict[str, _Head] = {}
+        self._moved: set[str] = set()
+        self._rows: list[dict[str, object]] = []
+        for member, number, running in session.execute(
+            select(_HEAD.c.member, _HEAD.c.number, _HEAD.c.running)
+        ):
+            self._heads[member] = _Head(number, running)
+
+    @property
+    def members(self) -> frozenset[str]:
+        return frozenset(self._heads)
+
+    def open(self, member: str, earlier: Sequence[tuple[int, bytes]]) -> None:
+        """Begin a new member's feed with the (index, leaf hash) of earlier entries to all."""
+        if member in self._heads:
+            return
+        self._heads[member] = _Head(0, ZERO, is_new=True)
+        for index, leaf_hash in earlier:
+            self.append((member,), index, leaf_hash)
+        self._moved.add(member)
+
+    def append(self, members: Sequence[str], index: int, leaf_hash: bytes) -> None:
+        """Put one entry at the end of each of these members' feeds."""
+        for member in members:
+            head = self._heads.get(member)
+            if head is None:
+                continue
+            head.number += 1
+            head.running = running_hash(head.running, index, leaf_hash)
+            self._moved.add(member)
+            self._rows.append(
+                {
+                    "member": member,
+                    "number": head.number,
+                    "entry": index,
+                    "running": head.running,
+                }
+            )
+
+    def flush(self) -> None:
+        """Write rows and heads into the session, in bulk."""
+        if self._rows:
+            self._session.execute(insert(_FEED), self._rows)
+            self._rows = []
+        for member in sorted(self._moved):
+            head = self._heads[member]
+            values = {"number": head.number, "running": head.running}
+            if head.is_new:
+                self._session.execute(insert(_HEAD).values(member=member, **values))
+                head.is_new = False
+            else:
+                self._session.execute(update(_HEAD).where(_HEAD.c.member == member).values(values))
+        self._moved.clear()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedItem:
+    """One entry of a feed with what the member may see of it."""
+
+    number: int
+    index: int
+    running: bytes
+    facts: bytes | None
+    body: bytes | None
+
+
+def page(
+    session: Session, member: str, *, after: int, limit: int, most_bytes: int
+) -> list[FeedItem]:
+    """The entries after a number, bounded by count and by bytes (at least one if there is any)."""
+    rows = session.execute(
+        select(FeedRow.number, FeedRow.index, FeedRow.running, EntryRow.facts, EntryRow.body)
+        .join(EntryRow, EntryRow.index == FeedRow.index)
+        .where(FeedRow.member == member, FeedRow.number > after)
+        .order_by(FeedRow.number)
+        .limit(limit)
+    )
+    items: list[FeedItem] = []
+    size = 0
+    for number, index, running, facts, body in rows:
+        size += len(facts or b"") + len(body or b"") + 1024
+        if items and size > most_bytes:
+            break
+        items.append(FeedItem(number, index, running, facts, body))
+    return items

@@ -1,0 +1,280 @@
+"""The hub's side of sync: hello, push, pull, query, blobs; bytes in, bytes out.
+
+Called by the in-process link of the hub's own members and by the HTTP face alike, so that there is
+one way to share. The wire is described in PROTOCOL.md beside this file.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from consortium.exchange import blobs, feed, jws, state
+from consortium.exchange.admission import Admission
+from consortium.exchange.answers import Answer, Status
+from consortium.exchange.blobs import BlobStore
+from consortium.exchange.commitment import b64
+from consortium.exchange.envelope import frames, unframe
+from consortium.exchange.identity import Identity
+from consortium.exchange.judgement import outcome_of
+from consortium.exchange.kinds import QueryType
+from consortium.exchange.limits import (
+    BLOB_MAX_BYTES,
+    PULL_MAX_BYTES,
+    PUSH_MAX_BYTES,
+    PUSH_MAX_EXCHANGES,
+)
+from consortium.exchange.requests import ANSWER, Requests
+from consortium.exchange.tables import BlobRow, ChainHeadRow, EntryRow
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
+from consortium.kernel.time import to_ms
+from consortium.ledger import journal, receipts
+from consortium.ports import Clock, Reply
+
+Handler = Callable[[bytes], Reply]
+_RECEIPTS_MAX = 256
+_MEMBERS_MAX = 600
+_STATUS = {
+    RefusalKind.INVALID: 400,
+    RefusalKind.FORBIDDEN: 403,
+    RefusalKind.MISSING: 404,
+    RefusalKind.CONFLICT: 409,
+    RefusalKind.THROTTLED: 429,
+    RefusalKind.UNAVAILABLE: 503,
+    RefusalKind.TOO_LARGE: 413,
+    RefusalKind.UNSUPPORTED: 415,
+    RefusalKind.SIGN_IN: 401,
+}
+
+
+class HubDesk:
+    """Answers nodes. `more` are handlers of other rooms for their own paths (joining, keys)."""
+
+    def __init__(
+        self,
+        database: Database,
+        admission: Admission,
+        *,
+        clock: Clock,
+        hub: Identity,
+        store: BlobStore,
+        queries: Mapping[str, QueryType],
+        more: Mapping[str, Handler],
+    ) -> None:
+        self._database = database
+        self._admission = admission
+        self._clock = clock
+        self._hub = hub
+        self._store = store
+        self._queries = queries
+        self._requests = Requests()
+        self._paths: dict[str, Handler] = {
+            "/sync/hello": self._hello,
+            "/sync/push": self._push,
+            "/sync/pull": self._pull,
+            "/sync/query": self._query,
+            "/blobs": self._blob,
+            **more,
+        }
+
+    @property
+    def paths(self) -> frozenset[str]:
+        return frozenset(self._paths)
+
+    def handle(self, path: str, body: bytes) -> Reply:
+        """Answer one request. A refusal is a reply with its code, never an exception."""
+        handler = self._paths.get(path)
+        try:
+            if handler is None:
+                raise missing("sync.path")
+            return handler(body)
+        except Refusal as refusal:
+            return _refused(refusal)
+
+    def _hello(self, body: bytes) -> Reply:
+        now = self._clock.now()
+        with self._database.read() as session:
+            node, member = self._requests.hello(session, body)
+            chains = session.execute(
+                select(ChainHeadRow.lane, ChainHeadRow.seq, ChainHeadRow.hash).where(
+                    ChainHeadRow.node == node
+                )
+            )
+            heads = {lane: [seq, digest] for lane, seq, digest in chains}
+            size = journal.size(session)
+        return _json(
+            {
+                "nonce": self._requests.nonce(node, now=now),
+                "member": member,
+                "time_ms": to_ms(now),
+                "heads": heads,
+                "size": size,
+            }
+        )
+
+    def _opened(
+        self, session: Session, path: str, body: bytes, *, most: int
+    ) -> tuple[str, dict[str, Any], list[bytes]]:
+        """Member, statement and the frames after it."""
+        parts = unframe(body, most=most + 1)
+        if not parts:
+            raise invalid("exchange.malformed", field="frames")
+        content = frames(parts[1:])
+        _node, member, statement = self._requests.check(
+            session, path, parts[0], content, now=self._clock.now()
+        )
+        return member, statement, parts[1:]
+
+    def _push(self, body: bytes) -> Reply:
+        if len(body) > PUSH_MAX_BYTES + 64 * 1024:
+            raise Refusal(RefusalKind.TOO_LARGE, "exchange.too_large", part="push")
+        with self._database.read() as session:
+            _member, statement, raws = self._opened(
+                session, "/sync/push", body, most=PUSH_MAX_EXCHANGES
+            )
+        final = frozenset(str(one) for one in statement.get("final", ()) if isinstance(one, str))
+        answers = self._admission.admit(raws, final=final)
+        return _json({"answers": [self._answer(answer) for answer in answers]})
+
+    def _answer(self, answer: Answer) -> dict[str, Any]:
+        """An answer without a leaf is signed by the hub's node with its time (PROTOCOL 4, 1)."""
+        out = answer.json()
+        if answer.status is not Status.LEAF:
+            out["signed"] = jws.sign_statement(
+                {**out, "at_ms": to_ms(self._clock.now())},
+                kid=self._hub.node,
+                signer=self._hub.signer,
+                typ=ANSWER,
+            )
+        return out
+
+    def _pull(self, body: bytes) -> Reply:
+        with self._database.read() as session:
+            member, statement, _ = self._opened(session, "/sync/pull", body, most=0)
+            after = _number(statement, "after")
+            items = feed.page(session, member, after=after, limit=256, most_bytes=PULL_MAX_BYTES)
+            leaves = journal.leaves(session, [item.index for item in items])
+            meta: dict[str, Any] = {
+                "items": [
+                    {
+                        "number": item.number,
+                        "index": item.index,
+                        "has": (item.facts is not None) + 2 * (item.body is not None),
+                    }
+                    for item in items
+                ],
+                "running": b64(items[-1].running) if items else "",
+                "more": bool(items) and _has_more(session, member, items[-1].number),
+                "time_ms": to_ms(self._clock.now()),
+                **self._ledger_news(session, statement),
+            }
+        parts = [orjson.dumps(meta)]
+        for item in items:
+            parts += [leaves[item.index], item.facts or b"", item.body or b""]
+        return Reply(200, frames(parts), {"content-type": "application/octet-stream"})
+
+    def _ledger_news(self, session: Session, statement: Mapping[str, Any]) -> dict[str, Any]:
+        """Newest checkpoint with a consistency proof, receipts asked for, acks of recipients."""
+        wanted = [one for one in statement.get("receipts", ()) if isinstance(one, int)]
+        members = [one for one in statement.get("acks", ()) if isinstance(one, str)]
+        found = receipts.receipts(session, wanted[:_RECEIPTS_MAX])
+        acks = state.read_many(session, [f"ack:{one}" for one in members[:_MEMBERS_MAX]])
+        seen = _number(statement, "size")
+        newest = receipts.latest(session)
+        return {
+            "checkpoint": newest.note if newest is not None else "",
+            "consistency": [
+                b64(one)
+                for one in (
+                    receipts.consistency(session, seen, newest.size)
+                    if newest is not None and 0 < seen < newest.size
+                    else ()
+                )
+            ],
+            "receipts": {str(index): b64(raw) for index, raw in found.items()},
+            "acks": {name.partition(":")[2]: value["index"] for name, value in acks.items()},
+        }
+
+    def _query(self, body: bytes) -> Reply:
+        with self._database.read() as session:
+            member, statement, _ = self._opened(session, "/sync/query", body, most=0)
+            query = self._queries.get(str(statement.get("name", "")))
+            params = statement.get("params", {})
+            if query is None or not isinstance(params, dict):
+                raise missing("sync.query")
+            answer = query.answer(session, member, params)
+            return _json(
+                {
+                    "answer": answer,
+                    "index": journal.size(session) - 1,
+                    "time_ms": to_ms(self._clock.now()),
+                }
+            )
+
+    def _blob(self, body: bytes) -> Reply:
+        with self._database.read() as session:
+            member, statement, rest = self._opened(session, "/blobs", body, most=1)
+            exchange, digest = str(statement.get("exchange", "")), str(statement.get("blob", ""))
+            entries = session.execute(
+                select(EntryRow.sender, EntryRow.recipients, EntryRow.verdict).where(
+                    EntryRow.exchange == exchange
+                )
+            ).all()
+        may_put = any(sender == member for sender, _, _ in entries)
+        may_get = may_put or any(
+            outcome_of(verdict)[0] and member in orjson.loads(to) for _, to, verdict in entries
+        )
+        if rest:
+            if not may_put:
+                raise missing("blob.unknown")
+            return self._put_blob(rest[0], digest, exchange)
+        sealed = self._store.get(digest) if may_get and self._bound(digest, exchange) else None
+        if sealed is None:
+            raise missing("blob.unknown")
+        return Reply(200, sealed, {"content-type": "application/octet-stream"})
+
+    def _bound(self, digest: str, exchange: str) -> bool:
+        with self._database.read() as session:
+            row = session.get(BlobRow, digest)
+            return row is not None and row.exchange == exchange
+
+    def _put_blob(self, sealed: bytes, digest: str, exchange: str) -> Reply:
+        if len(sealed) > BLOB_MAX_BYTES:
+            raise Refusal(RefusalKind.TOO_LARGE, "blob.too_large", limit_mb=5)
+        if self._store.put(sealed) != digest:
+            raise invalid("blob.damaged")
+        with self._database.write() as session:
+            if session.get(BlobRow, digest) is None:
+                session.add(
+                    BlobRow(
+                        sha256=digest, size=len(sealed), state=blobs.SENT, exchange=exchange,
+                        at=self._clock.now(), name="", content_type="", secret="",
+                        sent=len(sealed),
+                    )
+                )  # fmt: skip
+        return _json({"blob": digest, "size": len(sealed)})
+
+
+def _has_more(session: Session, member: str, number: int) -> bool:
+    return bool(feed.page(session, member, after=number, limit=1, most_bytes=1))
+
+
+def _number(statement: Mapping[str, Any], name: str) -> int:
+    value = statement.get(name, 0)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise invalid("exchange.malformed", field=name)
+    return value
+
+
+def _json(value: Mapping[str, Any]) -> Reply:
+    return Reply(200, orjson.dumps(value), {"content-type": "application/json"})
+
+
+def _refused(refusal: Refusal) -> Reply:
+    """A problem detail (RFC 9457) with the stable code; words are the asking node's business."""
+    status = _STATUS[refusal.kind]
+    body = {"type": f"urn:sharing-chain:{refusal.code}", "status": status, "code": refusal.code}
+    return Reply(status, orjson.dumps(body), {"content-type": "application/problem+json"})

@@ -1,0 +1,164 @@
+"""The checks of one exchange, in the protocol's order: the same code at sender, hub and recipient.
+
+PROTOCOL 4, 2. Everything here is pure over the values given.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from consortium.exchange.commitment import commit_facts, open_facts, unb64
+from consortium.exchange.facts import Facts, Value, check
+from consortium.exchange.header import Header
+from consortium.exchange.kinds import ExchangeKind, Registry, Values, Verdict
+from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
+
+OK = "ok"
+_BASES = ("explicit", "emergency", "statutory")
+_WORDS_MAX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict with the facts that it was made over (empty when they could not be read)."""
+
+    verdict: Verdict
+    facts: Facts
+
+    @property
+    def ok(self) -> bool:
+        return isinstance(self.verdict, str)
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Outcome words of an admitted exchange."""
+        return tuple(self.verdict.split()) if isinstance(self.verdict, str) else ()
+
+    @property
+    def text(self) -> str:
+        """The verdict as the leaf holds it."""
+        return verdict_text(self.verdict)
+
+
+def verdict_text(verdict: Verdict) -> str:
+    """`ok[ words]`, or the refusal's code and, when there is one, its clause."""
+    if isinstance(verdict, str):
+        return f"{OK} {verdict}".strip()
+    return f"{verdict.code} {verdict.clause}".strip()
+
+
+def outcome_of(text: str) -> tuple[bool, tuple[str, ...]]:
+    """Read a leaf's verdict: admitted or not, then outcome words or (code, clause)."""
+    first, *rest = text.split(" ")
+    return (True, tuple(rest)) if first == OK else (False, (first, *rest))
+
+
+def sameness(header: Header) -> bytes:
+    """What must be equal for an id seen again to be the same act (PROTOCOL 4, `duplicate`)."""
+    parts = (
+        header.sender,
+        ",".join(header.to),
+        header.kind,
+        header.case,
+        header.facts,
+        header.body,
+    )
+    return hashlib.sha256("\0".join(parts).encode()).digest()
+
+
+def key_public(record: Value | None, *, member: str, index: int, use: str = "node") -> bytes | None:
+    """The 32 bytes of a key that is valid at this index for this member and use, else None."""
+    if record is None or record["use"] != use or record["member"] != member:
+        return None
+    until = record.get("until")
+    if index < record["from"] or (until is not None and index >= until):
+        return None
+    return unb64(record["public"])
+
+
+def open_checked(kind: ExchangeKind, header: Header, sent: bytes) -> Facts | Refusal:
+    """The facts behind the salt, if they open the header's commitment and fit the kind's rules."""
+    if commit_facts(sent) != header.facts:
+        return invalid("exchange.facts", field="commitment")
+    try:
+        facts = open_facts(sent)
+    except Refusal as unreadable:
+        return unreadable
+    if misfit := check(facts, kind.rules):
+        return misfit
+    checked: Facts = facts
+    return checked
+
+
+def subjects_of(
+    registry: Registry, kind: ExchangeKind, header: Header, facts: Facts, time: datetime
+) -> list[str]:
+    """Every subject that the checks of this exchange read or that its step moves."""
+    names = [*kind.subjects(header, facts), *registry.permit.subjects(kind, header, facts, time)]
+    return list(dict.fromkeys(names))
+
+
+def evaluate(
+    registry: Registry,
+    kind: ExchangeKind,
+    header: Header,
+    facts: Facts,
+    values: Values,
+    time: datetime,
+    *,
+    parents_refused: bool = False,
+    judge: bool = True,
+) -> Verdict:
+    """The verdict of an exchange whose facts have been opened.
+
+    Args:
+        parents_refused: an `after` that stands on the ledger refused.
+        judge: False where a subject that `judge` reads is not held; the leaf's verdict is taken.
+    """
+    if header.lane not in kind.lanes or header.lane != kind.lane(facts):
+        return invalid("exchange.lane")
+    if header.everyone and not kind.to_everyone:
+        return invalid("exchange.recipients")
+    permitted = registry.permit.decide(kind, header, facts, values, time)
+    if isinstance(permitted, Refusal):
+        return permitted
+    if refusal := _consent(kind, facts):
+        return refusal
+    if parents_refused:
+        return conflict("exchange.parent")
+    judged: Verdict = kind.judge(values, header, facts, time) if judge else ""
+    if isinstance(judged, Refusal):
+        return judged
+    words = [*permitted.split(), *judged.split()]
+    if len(words) > _WORDS_MAX:
+        raise ValueError(f"{kind.name} gave more than three outcome words")
+    return " ".join(words)
+
+
+def _consent(kind: ExchangeKind, facts: Facts) -> Refusal | None:
+    if not kind.needs_consent or facts.get("consent") in _BASES:
+        return None
+    if facts.get("urgency") == "emergency":
+        return None
+    return forbidden("exchange.consent")
+
+
+def fold(
+    registry: Registry,
+    kind: ExchangeKind,
+    header: Header,
+    facts: Facts,
+    time: datetime,
+    words: Sequence[str],
+    names: Sequence[str],
+    values: Values,
+) -> dict[str, Value]:
+    """The new values of the subjects that an admitted exchange moves."""
+    moved: dict[str, Value] = {}
+    for name in names:
+        old = values.get(name)
+        new = registry.step(kind, name, old, header, facts, time, words)
+        if new is not None and new != old:
+            moved[name] = new
+    return moved

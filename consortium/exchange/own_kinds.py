@@ -1,0 +1,221 @@
+"""The kinds that belong to no working room (PROTOCOL 1).
+
+Acks, refusals of a body, disputes, suspension of a node that signed two histories, backups.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy.orm import Session
+
+from consortium.exchange import facts as rules
+from consortium.exchange.commitment import b64
+from consortium.exchange.facts import FactRule, Facts, Value
+from consortium.exchange.header import Header, Lane
+from consortium.exchange.kinds import (
+    HERE,
+    ExchangeKind,
+    Opened,
+    SubjectType,
+    Values,
+    Verdict,
+    everyone,
+    parties,
+)
+from consortium.exchange.tables import FeedRow, MarkRow
+from consortium.fhir import message as messages
+from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
+
+if TYPE_CHECKING:
+    from consortium.fhir.message import Message
+
+HUB_MEMBER = "consortium"
+
+
+class _FromParameters(ExchangeKind):
+    """Kinds whose facts are the Parameters of their body, no more and no less."""
+
+    def facts_of(self, message: "Message") -> Facts:
+        return messages.parameters_of(message)
+
+
+class Ack(_FromParameters):
+    """Up to which index a node's feed is complete, with its number and running hash."""
+
+    name = "ack/1"
+    lanes = frozenset({Lane.CONTROL})
+    sealed = False
+    charter = True
+    rules: ClassVar[dict[str, FactRule]] = {
+        "index": rules.number(),
+        "number": rules.number(),
+        "running": rules.code(),
+    }
+
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return (f"ack:{header.sender}",)
+
+    def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
+        if header.to != (HUB_MEMBER,):
+            return invalid("exchange.recipients")
+        old = values.get(f"ack:{header.sender}")
+        if old is not None and facts["index"] < old["index"]:
+            return conflict("ack.backwards")
+        return ""
+
+    def step(
+        self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:  # fmt: skip
+        return {
+            "parties": sorted({header.sender, HUB_MEMBER}),
+            "index": facts["index"],
+            "number": facts["number"],
+        }
+
+    def apply(self, session: Session, opened: Opened) -> None:
+        """The hub compares the running hash with its own: a difference is an alarm."""
+        if opened.member != HUB_MEMBER:
+            return
+        row = session.get(FeedRow, (opened.header.sender, opened.facts["number"]))
+        if row is None or b64(row.running) != opened.facts["running"]:
+            session.merge(MarkRow(name=f"alarm:feed:{opened.header.sender}", value="differs"))
+
+
+class BodyRefuse(_FromParameters):
+    """A recipient's answer to a body that it cannot accept (PROTOCOL 4): the case goes back."""
+
+    name = "body.refuse/1"
+    charter = True
+    rules: ClassVar[dict[str, FactRule]] = {"of": rules.code(), "code": rules.code()}
+
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return (f"case:{header.case}",) if header.case else ()
+
+    def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
+        if not header.case:
+            return ""
+        case = values.get(f"case:{header.case}")
+        if case is None or header.sender not in case["parties"]:
+            return forbidden("exchange.not_party")
+        return ""
+
+    def step(
+        self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:  # fmt: skip
+        if old is None:
+            return None
+        return {
+            **old,
+            "state": old.get("prior") or old["state"],
+            "prior": old["state"],
+            "turn": header.to[0],
+            "body_refused": {"of": facts["of"], "code": facts["code"]},
+        }
+
+
+class DisputeRaise(_FromParameters):
+    """A member whose own checks differ from a verdict says so to the hub and the sender."""
+
+    name = "dispute.raise/1"
+    lanes = frozenset({Lane.CONTROL})
+    sealed = False
+    charter = True
+    rules: ClassVar[dict[str, FactRule]] = {
+        "index": rules.number(),
+        "verdict": rules.code(),
+        "found": rules.code(),
+    }
+
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return ()
+
+    def apply(self, session: Session, opened: Opened) -> None:
+        mark = f"alarm:dispute:{opened.facts['index']}"
+        session.merge(MarkRow(name=mark, value=opened.header.sender))
+
+
+class NodeSuspend(_FromParameters):
+    """The hub's node ends the key of a node that signed two exchanges under one number."""
+
+    name = "node.suspend/1"
+    lanes = frozenset({Lane.CONTROL})
+    sealed = False
+    charter = True
+    to_everyone = True
+    rules: ClassVar[dict[str, FactRule]] = {
+        "node": rules.code(),
+        "first": rules.code(),
+        "second": rules.code(),
+    }
+
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return (f"key:{facts['node']}",)
+
+    def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
+        key = values.get(f"key:{facts['node']}")
+        if header.sender != HUB_MEMBER or facts["first"] == facts["second"]:
+            return forbidden("exchange.not_hub")
+        if key is None or key["use"] != "node" or key.get("until") is not None:
+            return conflict("exchange.node_ended")
+        return ""
+
+    def step(
+        self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:  # fmt: skip
+        return None if old is None else {**old, "until": HERE, "why": "fork"}
+
+    def inspect(self, session: Session, opened: Opened) -> Refusal | None:
+        """Both JWS are in the body: anyone can see that one number was given twice."""
+        from consortium.exchange import jws
+
+        if opened.message is None:
+            return None
+        evidence = messages.json_of(opened.message, "evidence")
+        try:
+            pair = [jws.parse(str(evidence[part]).encode()) for part in ("first", "second")]
+        except (KeyError, TypeError, Refusal):
+            return invalid("exchange.evidence")
+        first, second = (one.header for one in pair)
+        same_number = (first.node, first.lane, first.seq) == (second.node, second.lane, second.seq)
+        broken_chain = first.node == second.node and first.seq + 1 == second.seq
+        if not (same_number or broken_chain) or first.node != opened.facts["node"]:
+            return invalid("exchange.evidence")
+        return None
+
+
+class Backup(_FromParameters):
+    """A backup of the hub covers the ledger up to a size; its guard may drop what is below."""
+
+    name = "backup/1"
+    lanes = frozenset({Lane.CONTROL})
+    sealed = False
+    charter = True
+    to_everyone = True
+    rules: ClassVar[dict[str, FactRule]] = {"size": rules.number()}
+
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return ("backup:hub",)
+
+    def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
+        old = values.get("backup:hub")
+        if header.sender != HUB_MEMBER or (old is not None and facts["size"] < old["size"]):
+            return forbidden("exchange.not_hub")
+        return ""
+
+    def step(
+        self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:  # fmt: skip
+        return {"size": facts["size"]}
+
+
+KINDS: list[ExchangeKind] = [Ack(), BodyRefuse(), DisputeRaise(), NodeSuspend(), Backup()]
+SUBJECTS = [
+    SubjectType("ack", parties),
+    SubjectType("backup", everyone),
+    SubjectType("case", parties),
+]

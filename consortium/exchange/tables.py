@@ -1,0 +1,192 @@
+"""Rows of the exchange: shared state, the hub's entries and feeds, each node's outbox and inbox."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, Index, LargeBinary, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from consortium.kernel.database import Base, Instant
+
+
+class SharedStateRow(Base):
+    """A subject's value (JSON) and the index of the entry that wrote it last (PROTOCOL 1)."""
+
+    __tablename__ = "shared_state"
+    subject: Mapped[str] = mapped_column(String(200), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    entry: Mapped[int] = mapped_column(BigInteger)
+
+
+class EntryRow(Base):
+    """Hub: what belongs to a leaf and is not in it. The leaf itself is the ledger's."""
+
+    __tablename__ = "exchange_entry"
+    __table_args__ = (
+        UniqueConstraint("node", "lane", "seq"),
+        UniqueConstraint("jws_hash"),
+        Index("ix_exchange_entry_exchange", "exchange"),
+    )
+    index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
+    exchange: Mapped[str] = mapped_column(String(64))
+    jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    node: Mapped[str] = mapped_column(String(64))
+    lane: Mapped[str] = mapped_column(String(8))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    sender: Mapped[str] = mapped_column(String(64))
+    recipients: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(String(64))
+    case: Mapped[str] = mapped_column("case_id", String(64))
+    sameness: Mapped[bytes] = mapped_column(LargeBinary(32))
+    verdict: Mapped[str] = mapped_column(String(200))
+    time: Mapped[datetime] = mapped_column(Instant)
+    facts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class ChainHeadRow(Base):
+    """Hub: the last exchange on the ledger of each (node, lane)."""
+
+    __tablename__ = "chain_head"
+    node: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[str] = mapped_column(String(8), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(43))
+
+
+class FeedRow(Base):
+    """Hub: the numbered entries of one member's feed, with the running hash."""
+
+    __tablename__ = "feed"
+    __table_args__ = (UniqueConstraint("member", "entry"),)
+    member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column("entry", BigInteger)
+    running: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class FeedHeadRow(Base):
+    """Hub: where each member's feed ends."""
+
+    __tablename__ = "feed_head"
+    member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    running: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class AckRow(Base):
+    """Newest acknowledgement of a member (hub: from its acks; node: as passed on by the hub)."""
+
+    __tablename__ = "member_ack"
+    member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    index: Mapped[int] = mapped_column("entry", BigInteger)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
+class OutboxRow(Base):
+    """Node: every exchange that it signed, and what has become of it."""
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("node", "lane", "seq"),
+        UniqueConstraint("jws_hash"),
+        Index("ix_outbox_state", "state", "lane", "seq"),
+        Index("ix_outbox_case", "case_id", "queued_at"),
+        Index("ix_outbox_queued", "queued_at", "id"),
+    )
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    member: Mapped[str] = mapped_column(String(64))
+    node: Mapped[str] = mapped_column(String(64))
+    lane: Mapped[str] = mapped_column(String(8))
+    seq: Mapped[int] = mapped_column(BigInteger)
+    kind: Mapped[str] = mapped_column(String(64))
+    case: Mapped[str] = mapped_column("case_id", String(64))
+    recipients: Mapped[str] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text, default="[]")
+    jws: Mapped[bytes] = mapped_column(LargeBinary)
+    jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    facts: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(8))
+    hint: Mapped[str] = mapped_column(String(64), default="")
+    queued_at: Mapped[datetime] = mapped_column(Instant)
+    waiting_since: Mapped[datetime | None] = mapped_column(Instant)
+    answered_at: Mapped[datetime | None] = mapped_column(Instant)
+    index: Mapped[int | None] = mapped_column("entry", BigInteger)
+    verdict: Mapped[str] = mapped_column(String(200), default="")
+    leaf: Mapped[bytes | None] = mapped_column(LargeBinary)
+    receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class OwnHeadRow(Base):
+    """Node: the last exchange that it signed in each of its lanes."""
+
+    __tablename__ = "own_head"
+    node: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[str] = mapped_column(String(8), primary_key=True)
+    seq: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[str] = mapped_column(String(43))
+
+
+class InboxRow(Base):
+    """Node: each entry of a local member's feed, as it came."""
+
+    __tablename__ = "inbox"
+    __table_args__ = (
+        UniqueConstraint("member", "number"),
+        Index("ix_inbox_case", "member", "case_id", "entry"),
+        Index("ix_inbox_exchange", "exchange"),
+        Index("ix_inbox_state", "member", "state", "entry"),
+    )
+    member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(BigInteger)
+    exchange: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(64))
+    case: Mapped[str] = mapped_column("case_id", String(64))
+    sender: Mapped[str] = mapped_column(String(64))
+    time: Mapped[datetime] = mapped_column(Instant)
+    verdict: Mapped[str] = mapped_column(String(200))
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+    facts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    state: Mapped[str] = mapped_column(String(8))
+    alarm: Mapped[str] = mapped_column(String(64), default="")
+    receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class FeedCursorRow(Base):
+    """Node: how far a local member has taken its feed, and what it acknowledged."""
+
+    __tablename__ = "feed_cursor"
+    member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    index: Mapped[int] = mapped_column("entry", BigInteger)
+    running: Mapped[bytes] = mapped_column(LargeBinary(32))
+    to_ack: Mapped[int] = mapped_column(SmallInteger, default=0)
+
+
+class BlobRow(Base):
+    """A sealed attachment: known by the SHA-256 of its sealed bytes, kept as a file in the home."""
+
+    __tablename__ = "blob"
+    __table_args__ = (
+        Index("ix_blob_state", "state", "sha256"),
+        Index("ix_blob_exchange", "exchange"),
+    )
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    state: Mapped[str] = mapped_column(String(8))
+    name: Mapped[str] = mapped_column(String(255), default="")
+    content_type: Mapped[str] = mapped_column(String(100), default="")
+    secret: Mapped[str] = mapped_column(String(80), default="")
+    exchange: Mapped[str] = mapped_column(String(64), default="")
+    sent: Mapped[int] = mapped_column(BigInteger, default=0)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
+class MarkRow(Base):
+    """Small facts of this node (restored or not, last link), one value by name."""
+
+    __tablename__ = "node_mark"
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
