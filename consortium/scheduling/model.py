@@ -24,6 +24,7 @@ STARTS_MOST = 48
 AHEAD = timedelta(days=180)
 """How far ahead a session may be published."""
 NOON = clock(12)
+MIDNIGHT = clock(0)
 
 
 class SessionKind(StrEnum):
@@ -46,6 +47,15 @@ class SessionState(StrEnum):
 
     OPEN = "open"
     CANCELLED = "cancelled"
+
+
+class CancelReason(StrEnum):
+    """Why a session does not take place."""
+
+    LEAVE = "leave"
+    EMERGENCY = "emergency"
+    EQUIPMENT = "equipment"
+    OTHER = "other"
 
 
 # ---------------------------------------------------------------- names
@@ -149,6 +159,12 @@ def cancelled(session: Value, *, reason: str, time: datetime) -> dict[str, Any]:
 def is_open(session: Value | None) -> TypeGuard[Value]:
     """Whether a session exists and has not been cancelled."""
     return session is not None and session["state"] == SessionState.OPEN
+
+
+def is_over(session: Value, *, time: datetime) -> bool:
+    """Whether its last slot has ended."""
+    end_ms: int = session["starts"][-1] + session["minutes"] * 60_000
+    return end_ms <= to_ms(time)
 
 
 def span_of(session: Value, number: int) -> Span | None:

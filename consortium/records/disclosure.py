@@ -1,0 +1,178 @@
+"""What leaves the house, and in which form: only what was asked for. Pure, over parsed FHIR JSON.
+
+A copy is made for the asker: it names the asker's own patient, and nothing of ours that was not
+asked for can be told from it (no narrative, no contained resource, no reference to other rows).
+"""
+
+import calendar
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from consortium.fhir.codes import TYPES
+from consortium.kernel.time import ZONE
+from consortium.records.model import Scope
+
+Resource = Mapping[str, Any]
+Stretch = tuple[datetime, datetime]
+"""A half-open stretch [start, end) of moments."""
+
+_WHEN: Final[Mapping[str, tuple[str, ...]]] = {
+    "AllergyIntolerance": ("recordedDate", "onsetDateTime"),
+    "CarePlan": ("period", "created"),
+    "Condition": ("recordedDate", "onsetDateTime", "onsetPeriod"),
+    "DiagnosticReport": ("effectiveDateTime", "effectivePeriod", "issued"),
+    "DocumentReference": ("context.period", "date"),
+    "Encounter": ("period",),
+    "ImagingStudy": ("started",),
+    "Immunization": ("occurrenceDateTime", "recorded"),
+    "MedicationRequest": ("authoredOn",),
+    "MedicationStatement": ("effectiveDateTime", "effectivePeriod", "dateAsserted"),
+    "Observation": ("effectiveDateTime", "effectivePeriod", "effectiveInstant", "issued"),
+    "Procedure": ("performedDateTime", "performedPeriod"),
+}
+"""Where each type says when it was, first found first (hl7.org/fhir/R4, each type's page)."""
+
+_SIGNED = frozenset({"DiagnosticReport", "DocumentReference"})
+_UNSIGNED = frozenset({"registered", "partial", "preliminary"})
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_SUBJECTS = ("subject", "patient")
+_NAMED = frozenset(
+    {"Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
+)
+"""What a reference may name in words: no person but staff, and no other record."""
+
+
+def when(resource: Resource) -> Stretch | None:
+    """When the resource was, as a stretch as wide as its date is vague; None when it does not say.
+
+    A year or a day counts from its first to its last moment in the charter's zone; a period that
+    has not ended is dated by its start.
+    """
+    for path in _WHEN.get(resource["resourceType"], ()):
+        value: Any = resource
+        for name in path.split("."):
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if found := _stretch(value):
+            return found
+    return None
+
+
+def _stretch(value: object) -> Stretch | None:
+    if isinstance(value, str):
+        return _of_text(value)
+    if not isinstance(value, Mapping):
+        return None
+    start = _of_text(str(value.get("start", "")))
+    end = _of_text(str(value.get("end", "")))
+    if start is None:
+        return None
+    return start[0], end[1] if end else start[1]
+
+
+def _of_text(text: str) -> Stretch | None:
+    """A FHIR date or dateTime as a stretch; None for anything else, or a time without its zone."""
+    try:
+        if whole := _DATE.fullmatch(text):
+            return _of_date(*(int(part) if part else 0 for part in whole.groups()))
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        return None
+    moment = moment.astimezone(UTC)
+    return moment, moment + timedelta(milliseconds=1)
+
+
+def _of_date(year: int, month: int, day: int) -> Stretch:
+    first = date(year, month or 1, day or 1)
+    if day:
+        length = 1
+    elif month:
+        length = calendar.monthrange(year, month)[1]
+    else:
+        length = 365 + calendar.isleap(year)
+    start = datetime(first.year, first.month, first.day, tzinfo=ZONE)
+    return start.astimezone(UTC), (start + timedelta(days=length)).astimezone(UTC)
+
+
+def leaves(resource: Resource, scope: Scope) -> bool:
+    """Whether a resource was asked for: of a type, and wholly in the days, and signed, and right.
+
+    What does not say when it was, what was entered in error, and a report that nobody has signed
+    yet, stay.
+    """
+    if resource["resourceType"] not in scope.types or _void(resource):
+        return False
+    stretch = when(resource)
+    return stretch is not None and scope.start <= stretch[0] and stretch[1] <= scope.end
+
+
+def _void(resource: Resource) -> bool:
+    status = resource.get("docStatus" if "docStatus" in resource else "status")
+    if status in _UNSIGNED and resource["resourceType"] in {
+        "DiagnosticReport",
+        "DocumentReference",
+    }:
+        return True
+    if status == "entered-in-error" or resource.get("status") == "entered-in-error":
+        return True
+    codings = (resource.get("verificationStatus") or {}).get("coding") or []
+    return any(coding.get("code") == "entered-in-error" for coding in codings)
+
+
+def select(resources: Iterable[Resource], scope: Scope) -> list[Resource]:
+    """Those resources that were asked for, in the order given."""
+    return [resource for resource in resources if leaves(resource, scope)]
+
+
+def copies(resources: Sequence[Resource], *, patient: str) -> list[dict[str, Any]]:
+    """Copies for the asker, whose own patient has the id `patient`.
+
+    References among the copies stay; any other keeps the type of what it meant, and its words where
+    they name staff, a place or a drug.
+    """
+    together = {f"{one['resourceType']}/{one['id']}" for one in resources}
+    return [_copy(one, patient=patient, together=together) for one in resources]
+
+
+def _copy(resource: Resource, *, patient: str, together: set[str]) -> dict[str, Any]:
+    inside = {f"#{one.get('id')}": one["resourceType"] for one in resource.get("contained", ())}
+    bare = {
+        name: value
+        for name, value in resource.items()
+        if name not in {"text", "contained", "meta", *_SUBJECTS}
+    }
+    out: dict[str, Any] = _without_strangers(bare, together, inside)
+    for name in _SUBJECTS:
+        if name in resource:
+            out[name] = {"reference": f"Patient/{patient}"}
+    return out
+
+
+def _without_strangers(value: Any, together: set[str], inside: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_without_strangers(one, together, inside) for one in value]
+    if not isinstance(value, Mapping):
+        return value
+    target = value.get("reference")
+    if not isinstance(target, str):
+        return {name: _without_strangers(one, together, inside) for name, one in value.items()}
+    if target in together:
+        return {"reference": target}
+    kind = inside.get(target) or target.partition("/")[0]
+    kept = {"type": kind} if kind in TYPES else {"type": "Resource"}
+    if kind in _NAMED and "display" in value:
+        kept["display"] = value["display"]
+    return kept
+
+
+def subject_of(resource: Resource) -> str:
+    """The id of the patient that a resource is about, "" when it names none."""
+    for name in _SUBJECTS:
+        reference = resource.get(name)
+        target = reference.get("reference") if isinstance(reference, Mapping) else None
+        if isinstance(target, str) and target.startswith("Patient/"):
+            return target.removeprefix("Patient/")
+    return ""
