@@ -1,0 +1,1 @@
+"""Contracts: what members promised each other, as terms that the permit reads."""
