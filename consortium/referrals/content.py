@@ -1,0 +1,124 @@
+"""What a referral says: the content of the form, as it is typed, sent, read and shown."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+REQUIRED: Final = (
+    "patient",
+    "service",
+    "urgency",
+    "question",
+    "diagnosis",
+    "history",
+    "consent",
+    "signature",
+)
+"""The eight required fields, in the order of the form (product.md, required form)."""
+EMERGENCY_NEEDS: Final = frozenset({"patient", "service", "urgency", "question", "signature"})
+"""Of an emergency the rest may follow within 24 hours (product.md, 4.1)."""
+QUESTION_MAX, DIAGNOSIS_MAX, HISTORY_MAX, LINE_MAX, NOTE_MAX = 500, 300, 4000, 300, 1000
+PAPERS_MAX = 16
+
+# LOINC code, unit as shown, UCUM code, least and most that can be meant
+VITALS: Final[Mapping[str, tuple[str, str, str, int, int]]] = {
+    "systolic": ("8480-6", "mmHg", "mm[Hg]", 40, 300),
+    "diastolic": ("8462-4", "mmHg", "mm[Hg]", 20, 200),
+    "pulse": ("8867-4", "次/分", "/min", 20, 300),
+    "spo2": ("59408-5", "%", "%", 30, 100),
+    "temperature": ("8310-5", "℃", "Cel", 25, 45),
+    "glucose": ("15074-8", "mmol/L", "mmol/L", 0, 60),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Vital:
+    """A measured value: its number as text, so that 36.50 stays 36.50, and when it was taken."""
+
+    code: str
+    value: str
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paper:
+    """A file that goes with the referral. `sealed` is the SHA-256 of its sealed bytes."""
+
+    title: str
+    content_type: str
+    size: int
+    sealed: str
+    attachment: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that a referral form holds besides the patient."""
+
+    service: str = ""
+    urgency: str = ""
+    question: str = ""
+    diagnosis: str = ""
+    diagnosis_code: str = ""
+    history: str = ""
+    medication: tuple[str, ...] = ()
+    allergies: tuple[str, ...] = ()
+    consent: str = ""
+    consent_note: str = ""
+    vitals: tuple[Vital, ...] = ()
+    papers: tuple[Paper, ...] = ()
+
+    def missing(self, *, patient: bool, signature: bool = True) -> list[str]:
+        """Required fields that are empty, in the order of the form."""
+        have = {"patient": patient, "signature": signature}
+        needed = EMERGENCY_NEEDS if self.urgency == "emergency" else frozenset(REQUIRED)
+        return [name for name in REQUIRED if name in needed and not have.get(name, self.has(name))]
+
+    def filled(self) -> int:
+        """How many of the eight required fields a signed request holds."""
+        return 2 + sum(self.has(name) for name in REQUIRED[1:-1])
+
+    def has(self, name: str) -> bool:
+        """Whether a required field of the content is filled."""
+        return bool(getattr(self, name))
+
+    def json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads."""
+        return asdict(self)
+
+
+def from_json(value: Mapping[str, Any]) -> Content:
+    """Read what `json` gave."""
+    return Content(
+        **{
+            **value,
+            "medication": tuple(value.get("medication", ())),
+            "allergies": tuple(value.get("allergies", ())),
+            "vitals": tuple(Vital(**one) for one in value.get("vitals", ())),
+            "papers": tuple(Paper(**one) for one in value.get("papers", ())),
+        }
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What an answer says besides its code: who wrote it, the words, when (UTC)."""
+
+    author: str
+    text: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReportText:
+    """A specialist's report: what was found and done, and what the clinic should do next."""
+
+    diagnosis: str
+    findings: str
+    advice: str
+    author: str = ""
+
+    @property
+    def empty(self) -> bool:
+        return not (self.diagnosis.strip() and self.findings.strip())

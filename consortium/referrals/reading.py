@@ -1,0 +1,219 @@
+"""Reading a referral's bodies: what they say, and whether facts and resources agree."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from consortium.contracts.terms import TYPES
+from consortium.exchange.facts import Facts
+from consortium.fhir import systems
+from consortium.fhir.message import Message
+from consortium.fhir.primitives import bounds
+from consortium.kernel.errors import Refusal, invalid
+from consortium.referrals.clinical import CONSENT_BASIS
+from consortium.referrals.content import VITALS, Content, Note, Paper, ReportText, Vital
+from consortium.referrals.fhir import PRIORITY
+from consortium.referrals.model import Action, State
+
+_URGENCY = {code: name for name, code in PRIORITY.items()}
+_VITAL = {loinc: name for name, (loinc, *_rest) in VITALS.items()}
+_STATES: Mapping[Action, frozenset[State]] = {
+    Action.CLAIM: frozenset({State.TRIAGE}),
+    Action.ACCEPT: frozenset({State.BOOKED, State.WAITING}),
+    Action.RETURN: frozenset({State.RETURNED}),
+    Action.DECLINE: frozenset({State.DECLINED}),
+    Action.CANCEL: frozenset({State.CANCELLED}),
+    Action.ARRIVE: frozenset({State.ARRIVED}),
+    Action.NO_SHOW: frozenset({State.NO_SHOW}),
+    Action.REPORT: frozenset({State.REPORTED}),
+    Action.ACKNOWLEDGE: frozenset({State.CLOSED}),
+}
+
+
+def inspect(action: Action, message: Message, facts: Facts, *, case: str) -> Refusal | None:
+    """Whether the clinical resources say what the facts say: `referral.body` names what differs."""
+    try:
+        different = next(_differences(action, message, facts, case), "")
+    except Refusal as refusal:
+        return refusal
+    return invalid("referral.body", part=different) if different else None
+
+
+def _differences(action: Action, message: Message, facts: Facts, case: str) -> Iterator[str]:
+    match action:
+        case Action.REQUEST | Action.RESEND:
+            yield from _request_differences(message, facts, case)
+        case Action.CORRECT:
+            said = message.one("Communication")
+            about = [one.get("identifier", {}).get("value") for one in said.get("about", ())]
+            if about != [facts["of"]]:
+                yield "about"
+            if not message_text(message):
+                yield "text"
+        case _:
+            yield from _task_differences(action, message, facts, case)
+            if action is Action.REPORT and report_text(message).empty:
+                yield "report"
+
+
+def _request_differences(message: Message, facts: Facts, case: str) -> Iterator[str]:
+    order, _patient = message.one("ServiceRequest"), message.one("Patient")
+    if order["id"] != case:
+        yield "case"
+    if _code(order.get("code"), systems.SERVICE) != facts["service"]:
+        yield "service"
+    if _URGENCY.get(order.get("priority", "")) != facts["urgency"]:
+        yield "urgency"
+    kinds = {one["resourceType"] for one in message.resources} - {"Patient", "ServiceRequest"}
+    if [kind for kind in TYPES if kind in kinds] != list(facts.get("types", ())):
+        yield "types"
+    content = content_of(message)
+    if content.consent != facts.get("consent", ""):
+        yield "consent"
+    if content.filled() != facts["filled"]:
+        yield "filled"
+    if content.missing(patient=True):
+        yield "required"
+
+
+def _task_differences(action: Action, message: Message, facts: Facts, case: str) -> Iterator[str]:
+    task = message.one("Task")
+    if task["id"] != case or task.get("focus", {}).get("reference") != f"ServiceRequest/{case}":
+        yield "case"
+    state = _code(task.get("businessStatus"), systems.CASE_STATE)
+    if state not in _STATES[action]:
+        yield "state"
+    if "urgency" in facts and _URGENCY.get(task.get("priority", "")) != facts["urgency"]:
+        yield "urgency"
+    told = [facts["reason"]] if "reason" in facts else list(facts.get("missing", ()))
+    if reasons_of(message) != told:
+        yield "reason"
+    if action is Action.ACCEPT and (state == State.BOOKED) != ("slot" in facts):
+        yield "slot"
+
+
+def content_of(message: Message) -> Content:
+    """What a request says, as the form's content. Raises Refusal `fhir.expected`."""
+    order = message.one("ServiceRequest")
+    condition = message.first("Condition") or {}
+    consent = message.first("Consent") or {}
+    return Content(
+        service=_code(order.get("code"), systems.SERVICE),
+        urgency=_URGENCY.get(order.get("priority", ""), ""),
+        question=_first(order.get("reasonCode")).get("text", ""),
+        diagnosis=condition.get("code", {}).get("text", ""),
+        diagnosis_code=_code(condition.get("code"), systems.ICD10),
+        history=_first(order.get("note")).get("text", ""),
+        medication=tuple(
+            one.get("medicationCodeableConcept", {}).get("text", "")
+            for one in message.all("MedicationStatement")
+        ),
+        allergies=tuple(
+            one.get("code", {}).get("text", "") for one in message.all("AllergyIntolerance")
+        ),
+        consent=_code(consent.get("policyRule"), CONSENT_BASIS),
+        consent_note=consent.get("policyRule", {}).get("text", ""),
+        vitals=tuple(_vitals(message)),
+        papers=tuple(_papers(message)),
+    )
+
+
+def author_of(message: Message) -> str:
+    """The name of whoever wrote a request, report or correction; empty when none is named."""
+    for kind, element in (
+        ("ServiceRequest", "requester"),
+        ("Communication", "sender"),
+    ):
+        found = message.first(kind)
+        if found is not None and element in found:
+            return str(found[element].get("display", ""))
+    for found in message.all("DiagnosticReport"):
+        for person in found.get("resultsInterpreter", ()):
+            return str(person.get("display", ""))
+    note = note_of(message)
+    return "" if note is None else note.author
+
+
+def patient_reference(message: Message) -> str:
+    """How the body names the patient (`Patient/ID`), empty when it does not."""
+    patient = message.first("Patient")
+    if patient is not None:
+        return f"Patient/{patient['id']}"
+    task = message.first("Task") or {}
+    return str(task.get("for", {}).get("reference", ""))
+
+
+def note_of(message: Message) -> Note | None:
+    """The words that go with an answer."""
+    for one in (message.first("Task") or {}).get("note", ()):
+        at = bounds(one["time"])[0] if "time" in one else None
+        if at is not None:
+            return Note(author=one.get("authorString", ""), text=one["text"], at=at)
+    return None
+
+
+def reasons_of(message: Message) -> list[str]:
+    """Our codes in Task.statusReason: what is missing, or why not."""
+    coded = (message.first("Task") or {}).get("statusReason", {}).get("coding", ())
+    return [one["code"] for one in coded if one.get("system") == systems.REASON]
+
+
+def report_text(message: Message) -> ReportText:
+    """What a report says. Raises Refusal `fhir.expected` when there is not exactly one."""
+    found = message.one("DiagnosticReport")
+    plan = message.first("CarePlan") or {}
+    return ReportText(
+        diagnosis=_first(found.get("conclusionCode")).get("text", ""),
+        findings=found.get("conclusion", ""),
+        advice=plan.get("description", ""),
+        author=author_of(message),
+    )
+
+
+def message_text(message: Message) -> str:
+    """The text of a Communication."""
+    said = message.first("Communication") or {}
+    return str(_first(said.get("payload")).get("contentString", ""))
+
+
+def place_of(message: Message) -> str:
+    """Where the patient is to come, as the hospital wrote it."""
+    return str((message.first("Appointment") or {}).get("description", ""))
+
+
+def _vitals(message: Message) -> Iterator[Vital]:
+    for one in message.all("Observation"):
+        at = str(one.get("effectiveDateTime", ""))
+        for part in (one, *one.get("component", ())):
+            name = _VITAL.get(_code(part.get("code"), systems.LOINC), "")
+            if name and "valueQuantity" in part:
+                yield Vital(name, str(part["valueQuantity"].get("value", "")), at)
+
+
+def _papers(message: Message) -> Iterator[Paper]:
+    from consortium.exchange.blobs import SEALED_SIZE_URL, digest_of
+
+    for one in message.all("DocumentReference"):
+        attached = one["content"][0]["attachment"]
+        sizes = [
+            part["valueInteger"]
+            for part in attached.get("extension", ())
+            if part.get("url") == SEALED_SIZE_URL
+        ]
+        yield Paper(
+            title=attached.get("title", ""),
+            content_type=attached.get("contentType", ""),
+            size=sizes[0] if sizes else 0,
+            sealed=digest_of(attached),
+            attachment=attached,
+        )
+
+
+def _code(concept: Any, system: str) -> str:
+    for one in (concept or {}).get("coding", ()):
+        if one.get("system") == system:
+            return str(one.get("code", ""))
+    return ""
+
+
+def _first(items: Any) -> Mapping[str, Any]:
+    return items[0] if items else {}
