@@ -1,0 +1,1 @@
+"""The ledger: journal, publisher, receipts, witness. The only room that sees `chain`."""

@@ -1,0 +1,167 @@
+"""The publisher: signs what the journal has taken, and only what is still as it was taken.
+
+    read new leaves -> hash them from their bytes -> root by two ways, joined to the last root
+    -> sign, verify -> guard (fsync) -> tree hashes and checkpoint in one transaction
+
+Whatever stops it between two steps, it begins again: until the last step nothing was stored, and
+the guard only ever holds roots of leaves that have their index for good (PROTOCOL 5).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from chain import checkpoint, merkle
+from chain.checkpoint import Checkpoint
+from chain.errors import ChainError
+from chain.merkle import Frontier, Node
+from chain.note import VerifierKey
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.ledger import store
+from consortium.ledger.store import CHECKPOINTS, Entry, Published, damaged
+
+__all__ = ["Guard", "LogSigner", "Published", "check_tail", "latest", "publish"]
+
+LEAVES_MAX = 16_384
+"""Most leaves between two checkpoints: bounds the memory of one round."""
+
+
+class Guard(Protocol):
+    """Keeps size and root of a checkpoint outside the database, on disk when it returns."""
+
+    def checkpoint(self, size: int, root: bytes) -> None: ...
+
+
+class LogSigner(Protocol):
+    """The log's key (`keys.LogKey`)."""
+
+    @property
+    def verifier(self) -> VerifierKey: ...
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """The tree as published last: its size, and the hashes of its right edge."""
+
+    size: int
+    edge: tuple[bytes, ...]
+
+
+def publish(
+    database: Database, signer: LogSigner, guard: Guard, *, now: datetime
+) -> Published | None:
+    """Publish a checkpoint of the leaves that have none, at most 16,384; None if there are none.
+
+    Call again while it gives one. Two publishers at once do no harm.
+
+    Raises:
+        Refusal: `ledger.damaged` when the database no longer holds what it must (nothing is
+            signed then, and nothing ever will be until it is whole again), `ledger.signer` when
+            the signer's signature does not verify.
+        OSError: the guard could not be written; nothing was published.
+    """
+    with database.read() as session:
+        base = _base(session)
+        end = min(store.size(session), base.size + LEAVES_MAX)
+        fresh = store.leaves(session, base.size, end - base.size)
+    if end <= base.size:
+        return None
+    root, nodes = _grow(base, fresh, end=end)
+    published = _signed(Checkpoint(signer.verifier.name, end, root), signer, now=now)
+    guard.checkpoint(end, root)
+    return _store(database, published, nodes)
+
+
+def latest(session: Session) -> Published | None:
+    """The newest published checkpoint, None before the first."""
+    return store.newest(session)
+
+
+def check_tail(session: Session, *, limit: int = 256) -> None:
+    """Check at start that the ledger ends where it must and its last leaves are as hashed.
+
+    Raises:
+        Refusal: `ledger.damaged`.
+    """
+    size = store.size(session)
+    start = max(0, size - limit)
+    found = store.leaves(session, start, limit + 1)
+    _rehashed(found, start=start, end=size)
+    base = _base(session)
+    if base.size > size:
+        raise damaged("size", index=base.size)
+
+
+def _base(session: Session) -> _Base:
+    last = store.newest(session)
+    if last is None:
+        return _Base(0, ())
+    at = merkle.cover(0, last.size)
+    found = store.hashes(session, at)
+    edge = tuple(found[one] for one in at)
+    if merkle.fold(edge) != last.root:
+        raise damaged("root", index=last.size)
+    return _Base(last.size, edge)
+
+
+def _rehashed(entries: Sequence[Entry], *, start: int, end: int) -> list[bytes]:
+    """Leaf hashes, made again from the stored bytes."""
+    if [entry.index for entry in entries] != list(range(start, end)):
+        raise damaged("index", index=start)
+    hashes = []
+    for entry in entries:
+        found = merkle.leaf_hash(entry.leaf)
+        jws = entry.leaf.partition(b"\n")[2]
+        if found != entry.leaf_hash or hashlib.sha256(jws).digest() != entry.jws_hash:
+            raise damaged("leaf", index=entry.index)
+        hashes.append(found)
+    return hashes
+
+
+def _grow(base: _Base, fresh: Sequence[Entry], *, end: int) -> tuple[bytes, list[Node]]:
+    """The new root, found by two ways that agree, and the complete subtrees that are new."""
+    hashes = _rehashed(fresh, start=base.size, end=end)
+    frontier = Frontier(base.size, base.edge)
+    nodes = frontier.extend(entry.leaf_hash for entry in fresh)
+    root = frontier.root()
+    if root != merkle.root_after(base.size, base.edge, hashes):
+        raise damaged("root", index=end)
+    return root, nodes
+
+
+def _signed(head: Checkpoint, signer: LogSigner, *, now: datetime) -> Published:
+    try:
+        note = checkpoint.sign(head, [signer])
+    except ChainError as fault:
+        raise Refusal(RefusalKind.UNAVAILABLE, "ledger.signer", reason=fault.code) from fault
+    return Published(head.size, head.root, note, now)
+
+
+def _store(database: Database, published: Published, nodes: Sequence[Node]) -> Published:
+    try:
+        with database.write() as session:
+            store.add_nodes(session, nodes)
+            session.execute(
+                insert(CHECKPOINTS).values(
+                    size=published.size,
+                    root=published.root,
+                    note=published.note,
+                    published_at=published.published_at,
+                )
+            )
+    except IntegrityError:
+        # another publisher was faster; the tree is the same, so its checkpoint stands
+        with database.read() as session:
+            last = store.newest(session)
+        if last is None or last.size < published.size:
+            raise
+        return last
+    return published

@@ -1,0 +1,89 @@
+"""Rows of the ledger (hub) and of what a member has seen of it (every node)."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, Integer, LargeBinary, SmallInteger, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from consortium.kernel.database import Base, Instant
+
+# SQLite keeps rows in the order of an INTEGER key and in no other index
+_INDEX = BigInteger().with_variant(Integer, "sqlite")
+
+
+class HeadRow(Base):
+    """Where the ledger ends. One row; whoever gives an index holds its lock."""
+
+    __tablename__ = "ledger_head"
+    __table_args__ = (
+        CheckConstraint("id = 1", name="one"),
+        CheckConstraint("size >= 0", name="size"),
+    )
+    id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(BigInteger)
+    last_ms: Mapped[int] = mapped_column(BigInteger)
+
+
+class LeafRow(Base):
+    """One leaf, as it was hashed; `jws_hash` says whether an exchange is on the ledger."""
+
+    __tablename__ = "ledger_entry"
+    index: Mapped[int] = mapped_column("entry", _INDEX, primary_key=True, autoincrement=False)
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
+
+
+class NodeRow(Base):
+    """The hash of a complete subtree above the leaves."""
+
+    __tablename__ = "ledger_node"
+    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own form
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(
+        "position", BigInteger, primary_key=True, autoincrement=False
+    )
+    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class CheckpointRow(Base):
+    """A published checkpoint, as signed."""
+
+    __tablename__ = "ledger_checkpoint"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    published_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ClockRow(Base):
+    """Two persons have looked at the clock and found it right."""
+
+    __tablename__ = "ledger_clock"
+    __table_args__ = (CheckConstraint("first_person <> second_person", name="two"),)
+    at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
+    first_person: Mapped[str] = mapped_column(String(64))
+    second_person: Mapped[str] = mapped_column(String(64))
+
+
+class SeenRow(Base):
+    """The largest checkpoint of a log that this node has verified."""
+
+    __tablename__ = "ledger_seen"
+    origin: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    seen_at: Mapped[datetime] = mapped_column(Instant)
+
+
+class EvidenceRow(Base):
+    """Two signed checkpoints of one log that do not fit together."""
+
+    __tablename__ = "ledger_evidence"
+    digest: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    code: Mapped[str] = mapped_column(String(64))
+    held: Mapped[bytes] = mapped_column(LargeBinary)
+    offered: Mapped[bytes] = mapped_column(LargeBinary)
+    proof: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime] = mapped_column(Instant, index=True)

@@ -1,0 +1,168 @@
+"""What a member has seen of the log: it only ever grows, and each view begins with the last.
+
+Every node keeps the largest checkpoint that it has verified. A checkpoint that is smaller, or
+that does not begin with what was seen, is refused; both are kept as evidence (PROTOCOL 5).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from chain import merkle
+from chain.checkpoint import Checkpoint
+from chain.errors import ChainError, ProofError
+from consortium.kernel.errors import Refusal, conflict, invalid
+from consortium.kernel.paging import bounded
+from consortium.ledger.receipts import read_policy
+from consortium.ledger.tables import EvidenceRow, SeenRow
+
+EVIDENCE_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The largest checkpoint of a log that this node has verified."""
+
+    origin: str
+    size: int
+    root: bytes
+    note: bytes
+    seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Two signed checkpoints of one log that do not fit together, and the proof offered, if any.
+
+    `code`: `ledger.smaller`, `ledger.split` (one size, two roots) or `ledger.unproven`.
+    """
+
+    code: str
+    held: bytes
+    offered: bytes
+    proof: tuple[bytes, ...]
+    at: datetime
+
+
+def checkpoint_view(session: Session) -> View | None:
+    """What this node has seen of the log, None before the first checkpoint."""
+    row = session.execute(
+        select(SeenRow.origin, SeenRow.size, SeenRow.root, SeenRow.note, SeenRow.seen_at)
+        .order_by(SeenRow.seen_at.desc(), SeenRow.origin)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else View(*row)
+
+
+def advance(
+    session: Session,
+    note: bytes,
+    proof: Sequence[bytes],
+    *,
+    policy_bytes: bytes,
+    now: datetime,
+) -> View | Refusal:
+    """Take a signed checkpoint as the new view if it extends the old one.
+
+    A refusal is given as a value, so that the evidence in this transaction is committed.
+
+    Args:
+        session: the transaction in which the view, or the evidence, is written.
+        note: the signed checkpoint.
+        proof: consistency proof from the size seen (0 at first) to the checkpoint's size.
+        policy_bytes: the policy pinned at joining.
+        now: when it was seen.
+
+    Returns:
+        The new view, or a Refusal: `ledger.note` with `reason` (not signed as the policy asks;
+        no evidence, anyone can make such a file), `ledger.smaller`, `ledger.split` or
+        `ledger.unproven` (kept as evidence: raise the alarm).
+
+    Raises:
+        Refusal: `ledger.policy` when the policy cannot be read.
+    """
+    try:
+        head = read_policy(policy_bytes).trust(note).checkpoint
+    except ChainError as fault:
+        return invalid("ledger.note", reason=fault.code)
+    held = _held(session, head.origin)
+    if held is not None and (code := _misfit(held, head, proof)):
+        sound = len(proof) <= merkle.PROOF_MAX and all(len(h) == merkle.HASH_BYTES for h in proof)
+        _keep(session, Evidence(code, held.note, note, tuple(proof) if sound else (), now))
+        return conflict(code, held=held.size, offered=head.size)
+    view = View(head.origin, head.size, head.root, note, now)
+    values = {"size": view.size, "root": view.root, "note": view.note, "seen_at": view.seen_at}
+    if held is None:
+        session.execute(insert(SeenRow).values(origin=view.origin, **values))
+    else:
+        session.execute(update(SeenRow).where(SeenRow.origin == view.origin).values(**values))
+    return view
+
+
+def evidence(session: Session, *, limit: int = 50) -> list[Evidence]:
+    """The newest evidence against the log, newest first, at most 100."""
+    rows = session.execute(
+        select(
+            EvidenceRow.code,
+            EvidenceRow.held,
+            EvidenceRow.offered,
+            EvidenceRow.proof,
+            EvidenceRow.at,
+        )
+        .order_by(EvidenceRow.at.desc(), EvidenceRow.digest)
+        .limit(bounded(limit))
+    )
+    return [
+        Evidence(code, held, offered, _split(proof), at) for code, held, offered, proof, at in rows
+    ]
+
+
+def _held(session: Session, origin: str) -> View | None:
+    row = session.execute(
+        select(SeenRow.origin, SeenRow.size, SeenRow.root, SeenRow.note, SeenRow.seen_at)
+        .where(SeenRow.origin == origin)
+        .with_for_update()
+    ).one_or_none()
+    return None if row is None else View(*row)
+
+
+def _misfit(held: View, head: Checkpoint, proof: Sequence[bytes]) -> str:
+    if head.size < held.size:
+        return "ledger.smaller"
+    if head.size == held.size:
+        return "" if head.root == held.root else "ledger.split"
+    try:
+        merkle.verify_consistency(
+            held.size, head.size, proof, old_root=held.root, new_root=head.root
+        )
+    except ProofError:
+        return "ledger.unproven"
+    return ""
+
+
+def _keep(session: Session, found: Evidence) -> None:
+    digest = hashlib.sha256()
+    for part in (found.code.encode(), found.held, found.offered):
+        digest.update(len(part).to_bytes(8, "big") + part)
+    known = select(EvidenceRow.code).where(EvidenceRow.digest == digest.digest())
+    count = select(func.count()).select_from(EvidenceRow)
+    if session.scalar(known) is None and (session.scalar(count) or 0) < EVIDENCE_MAX:
+        session.execute(
+            insert(EvidenceRow).values(
+                digest=digest.digest(),
+                code=found.code,
+                held=found.held,
+                offered=found.offered,
+                proof=b"".join(found.proof),
+                at=found.at,
+            )
+        )
+
+
+def _split(proof: bytes) -> tuple[bytes, ...]:
+    size = merkle.HASH_BYTES
+    return tuple(proof[start : start + size] for start in range(0, len(proof), size))
