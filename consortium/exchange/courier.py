@@ -27,7 +27,7 @@ from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, conflict
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import from_ms, to_ms
-from consortium.ledger import journal, receipts
+from consortium.ledger import journal, receipts, witness
 from consortium.ports import Clock, Link, LinkDown, Wake
 
 _PULL_FRAMES_MAX = 3 * 256 + 1
@@ -77,7 +77,7 @@ class Courier:
     store: BlobStore
     clock: Clock
     wake: Wake
-    policy: str
+    policy: bytes
     state: LinkState = field(default_factory=LinkState)
     _nonce: str = ""
     _final: frozenset[str] = frozenset()
@@ -233,7 +233,7 @@ class Courier:
             with self.database.write() as session:
                 cursor = self.inbox.cursor(session, self.member)
                 after = cursor.number
-                seen = receipts.seen_size(session)
+                seen = _seen_size(session)
                 wanted = self._receipts_wanted(session)
                 recipients = outqueue.undelivered(session, self.member)
             body = self._request(
@@ -245,7 +245,7 @@ class Courier:
                     self._take(session, item, now)
                 taken += 1
             with self.database.write() as session:
-                done.receipts += self._news(session, meta, now)
+                done.receipts += self._news(session, meta, seen, now)
             if not meta["more"]:
                 return taken
 
@@ -265,17 +265,19 @@ class Courier:
         )
         return list(rows)
 
-    def _news(self, session: Session, meta: dict[str, Any], now: datetime) -> int:
+    def _news(self, session: Session, meta: dict[str, Any], seen: int, now: datetime) -> int:
         """Take the hub's checkpoint, receipts and acks, each only if it proves right."""
         running = str(meta["running"])
         cursor = self.inbox.cursor(session, self.member)
         if running and running != b64(cursor.running):
             session.merge(MarkRow(name="alarm:feed", value="differs"))
             self.state.trouble = "sync.feed"
-        if note := str(meta["checkpoint"]):
-            receipts.advance(
-                session, note, [unb64(one) for one in meta["consistency"]], self.policy, now=now
-            )
+        note = str(meta["checkpoint"])
+        if note and seen == _seen_size(session):
+            proof = [unb64(one) for one in meta["consistency"]]
+            view = witness.advance(session, note.encode(), proof, policy_bytes=self.policy, now=now)
+            if isinstance(view, Refusal):
+                self.state.trouble = view.code
         stored = sum(
             self._keep_receipt(session, int(index), unb64(raw))
             for index, raw in meta["receipts"].items()
@@ -377,7 +379,7 @@ class Courier:
 
 
 def _json_of(status: int, body: bytes) -> dict[str, Any]:
-    """The JSON of a good answer; a problem becomes a Refusal; anything else is a link that is down."""
+    """The JSON of a good answer; a problem becomes a Refusal, anything else a cut link."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError:
@@ -387,6 +389,11 @@ def _json_of(status: int, body: bytes) -> dict[str, Any]:
     if isinstance(value, dict) and isinstance(value.get("code"), str):
         raise Refusal(RefusalKind.UNAVAILABLE, value["code"])
     raise LinkDown
+
+
+def _seen_size(session: Session) -> int:
+    view = witness.checkpoint_view(session)
+    return view.size if view is not None else 0
 
 
 def _items(body: bytes) -> tuple[dict[str, Any], list[Item]]:

@@ -1,4 +1,4 @@
-"""Feeds: for each member, the numbered entries that concern it, with a running hash (PROTOCOL 5)."""
+"""Feeds: for each member, numbered, the entries that concern it; a running hash (PROTOCOL 5)."""
 
 import hashlib
 import struct

@@ -31,7 +31,7 @@ from consortium.exchange.tables import BlobRow, ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.time import to_ms
-from consortium.ledger import journal, receipts
+from consortium.ledger import journal, publisher, receipts
 from consortium.ports import Clock, Reply
 
 Handler = Callable[[bytes], Reply]
@@ -183,13 +183,13 @@ class HubDesk:
         found = receipts.receipts(session, wanted[:_RECEIPTS_MAX])
         acks = state.read_many(session, [f"ack:{one}" for one in members[:_MEMBERS_MAX]])
         seen = _number(statement, "size")
-        newest = receipts.latest(session)
+        newest = publisher.latest(session)
         return {
-            "checkpoint": newest.note if newest is not None else "",
+            "checkpoint": newest.note.decode() if newest is not None else "",
             "consistency": [
                 b64(one)
                 for one in (
-                    receipts.consistency(session, seen, newest.size)
+                    receipts.consistency(session, old=seen, new=newest.size)
                     if newest is not None and 0 < seen < newest.size
                     else ()
                 )

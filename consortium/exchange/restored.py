@@ -25,7 +25,7 @@ def is_restored(session: Session, node: str) -> bool:
 
 
 def reason(session: Session, node: str) -> str:
-    """Why it may not sign: `behind`, `no_guard`, `other_node`, `other_machine`, `damaged`, `fork`."""
+    """Why it may not: `behind`, `no_guard`, `other_node`, `other_machine`, `damaged`, `fork`."""
     row = session.get(MarkRow, _MARK + node)
     return row.value if row is not None else ""
 

@@ -68,6 +68,8 @@ class Database:
             if self.dialect == "sqlite":
                 session.connection().exec_driver_sql("BEGIN")
             yield session
+            # rows that were read stay readable after the session has gone
+            session.expunge_all()
             session.rollback()
 
     @contextmanager
