@@ -20,7 +20,7 @@ from consortium.kernel.errors import Refusal, RefusalKind, invalid
 LIST_MAX = 1_000
 DEPTH_MAX = 50
 
-_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9]{0,39}")
+_NAME = re.compile(r"_?[A-Za-z][A-Za-z0-9_]{0,39}")
 # names of our own columns: whoever sends them hopes that we copy what we are given
 _OUR_NAMES = """\
 actor admitted index ledger_index ledgerIndex member node outcome owner receipt role sealed seq
@@ -62,16 +62,16 @@ class _Walk:
         _complete(shape, value, path)
         if kind == "Reference" and "reference" not in value and "display" not in value:
             self.some(value, ("identifier", "extension"), path)
-        code, rule = rule_fault(kind, value, now=self.now)
-        if code:
-            raise invalid(code, path=path, rule=rule)
+        if broken := rule_fault(kind, value, now=self.now):
+            raise _at(broken, path)
 
     def member(self, shape: Shape, name: str, value: object, path: str, *, depth: int) -> None:
         element = shape.elements.get(name.removeprefix("_"))
         if element is None or (name.startswith("_") and not element.primitive):
             shown = name if _NAME.fullmatch(name) else "?"
-            code = "fhir.assignment" if name in _OURS else "fhir.unknown_field"
-            raise invalid(code, path=f"{path}.{shown}")
+            if name in _OURS:
+                raise invalid("fhir.assignment", path=f"{path}.{shown}")
+            raise invalid("fhir.unknown_field", path=f"{path}.{shown}")
         path = f"{path}.{name}"
         where = f"{shape.name}.{element.name}"
         if not element.many:
@@ -96,9 +96,8 @@ class _Walk:
         if name.startswith("_"):
             self.element("Element", value, path, depth=depth + 1)
         elif element.primitive:
-            fault = primitive_fault(element.kind, value, where=where)
-            if fault:
-                raise invalid(fault, path=path)
+            if fault := primitive_fault(element.kind, value, where=where):
+                raise _at(fault, path)
             if where in CODES and value not in CODES[where]:
                 raise invalid("fhir.code", path=path)
         elif element.kind == "Resource":
@@ -109,10 +108,9 @@ class _Walk:
 
     def bound(self, element: Element, value: Any, path: str, *, where: str) -> None:
         """Reference targets and bindings that hang on where an element stands."""
-        if element.kind == "Reference" and "reference" in value:
-            fault = reference_fault(value["reference"], element.targets)
-            if fault:
-                raise invalid(fault, path=f"{path}.reference")
+        literal = value.get("reference") if element.kind == "Reference" else None
+        if literal and (fault := reference_fault(literal, element.targets)):
+            raise _at(fault, f"{path}.reference")
         if where in CONCEPTS:
             system, codes = CONCEPTS[where]
             pairs = [(one.get("system"), one.get("code")) for one in value.get("coding", ())]
@@ -145,9 +143,15 @@ def _complete(shape: Shape, value: Mapping[str, Any], path: str) -> None:
             raise invalid("fhir.required", path=f"{path}.{name}")
     for choice, (needed, names) in shape.choices.items():
         made = [name for name in names if name in value or f"_{name}" in value]
-        if len(made) > 1 or (needed and not made):
-            code = "fhir.rule" if made else "fhir.required"
-            raise invalid(code, path=f"{path}.{choice}[x]", rule="choice")
+        if len(made) > 1:
+            raise invalid("fhir.rule", path=f"{path}.{choice}[x]", rule="choice")
+        if needed and not made:
+            raise invalid("fhir.required", path=f"{path}.{choice}[x]")
+
+
+def _at(refusal: Refusal, path: str) -> Refusal:
+    refusal.facts["path"] = path
+    return refusal
 
 
 def _check_model(resource: Any) -> None:

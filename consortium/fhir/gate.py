@@ -64,13 +64,13 @@ def dump(value: Any) -> bytes:
     return orjson.dumps(value, default=_decimal_text)
 
 
-def text_fault(text: str) -> str:
-    """Why a text may not be kept: `fhir.control`, `fhir.encoding` (lone surrogate), else ""."""
+def text_fault(text: str) -> Refusal | None:
+    """Why a text may not be kept: `fhir.control`, `fhir.encoding` (lone surrogate), or None."""
     if text.isascii() and text.isprintable():
-        return ""
+        return None
     if _CONTROL.search(text):
-        return "fhir.control"
-    return "fhir.encoding" if _SURROGATE.search(text) else ""
+        return invalid("fhir.control")
+    return invalid("fhir.encoding") if _SURROGATE.search(text) else None
 
 
 def entry_spans(raw: bytes) -> list[tuple[int, int]]:
@@ -151,7 +151,7 @@ def _sweep(value: Any) -> None:
 
 def _sweep_text(text: str) -> None:
     if fault := text_fault(text):
-        raise invalid(fault)
+        raise fault
 
 
 def _skip(raw: bytes, at: int) -> int:

@@ -184,8 +184,8 @@ def check_entry(resource: object, *, number: int, now: datetime) -> None:
     try:
         check(resource, now=now)
     except Refusal as refusal:
-        facts = refusal.facts | {"path": f"Bundle.entry[{number}]:{refusal.facts.get('path', '')}"}
-        raise Refusal(refusal.kind, refusal.code, **facts) from None
+        refusal.facts["path"] = f"Bundle.entry[{number}]:{refusal.facts.get('path', '')}"
+        raise
 
 
 def member_url(member: str) -> str:

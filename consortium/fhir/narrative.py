@@ -8,6 +8,8 @@ import re
 from html.entities import html5
 from xml.parsers import expat
 
+from consortium.kernel.errors import Refusal, invalid
+
 XHTML = "http://www.w3.org/1999/xhtml"
 NARRATIVE_MAX = 65_536
 
@@ -31,11 +33,6 @@ _ENTITY = re.compile(r"&([A-Za-z][A-Za-z0-9]*);")
 _XML_ENTITIES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 
 
-class _Refused(Exception):  # noqa: N818 - stops the parser, never leaves this module
-    def __init__(self, code: str) -> None:
-        self.code = code
-
-
 class _Reader:
     """Handlers of one parse: what is open, whether there was anything to read."""
 
@@ -45,17 +42,17 @@ class _Reader:
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         if self.depth == 0 and (name != "div" or attributes.pop("xmlns", "") != XHTML):
-            raise _Refused("fhir.narrative")
+            raise invalid("fhir.narrative")
         self.depth += 1
         if self.depth > 50 or name not in _ELEMENTS:
-            raise _Refused("fhir.narrative_active")
+            raise invalid("fhir.narrative_active")
         for key, value in attributes.items():
             if key not in _ATTRIBUTES:
-                raise _Refused("fhir.narrative_active")
+                raise invalid("fhir.narrative_active")
             if key in _ADDRESSES and not _address_fits(key, value):
-                raise _Refused("fhir.narrative_active")
+                raise invalid("fhir.narrative_active")
             if key == "style" and _STYLE_REFUSED.search(value):
-                raise _Refused("fhir.narrative_active")
+                raise invalid("fhir.narrative_active")
         self.content = self.content or name == "img"
 
     def end(self, _name: str) -> None:
@@ -65,17 +62,17 @@ class _Reader:
         self.content = self.content or bool(data.strip())
 
     def refuse(self, *_any: object) -> None:
-        raise _Refused("fhir.narrative_active")
+        raise invalid("fhir.narrative_active")
 
 
-def narrative_fault(div: str) -> str:
-    """Why a narrative is refused, or "".
+def narrative_fault(div: str) -> Refusal | None:
+    """Why a narrative is refused, or None.
 
     `fhir.narrative`: not well-formed XHTML, not one `div`, empty. `fhir.narrative_active`: an
     element or attribute outside the subset, an outside address, a declaration.
     """
     if len(div) > NARRATIVE_MAX:
-        return "fhir.too_long"
+        return invalid("fhir.too_long")
     reader = _Reader()
     parser = expat.ParserCreate("utf-8")
     parser.buffer_text = True
@@ -87,11 +84,11 @@ def narrative_fault(div: str) -> str:
     parser.XmlDeclHandler = reader.refuse
     try:
         parser.Parse(_ENTITY.sub(_named, div).encode(), True)
-    except _Refused as refused:
-        return refused.code
+    except Refusal as refusal:
+        return refusal
     except expat.ExpatError:
-        return "fhir.narrative"
-    return "" if reader.content else "fhir.narrative"
+        return invalid("fhir.narrative")
+    return None if reader.content else invalid("fhir.narrative")
 
 
 def _address_fits(key: str, value: str) -> bool:

@@ -1,7 +1,7 @@
 """FHIR primitives: whether a JSON value is what its type allows (hl7.org/fhir/R4/datatypes.html).
 
 fhir.resources takes "true" for a boolean, ids of 255 characters and any text for a reference; what
-R4 says is checked here. Answers are stable codes, never the value.
+R4 says is checked here. Answers are refusals without a path, for the walk to name.
 """
 
 import base64
@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from consortium.fhir.gate import text_fault
 from consortium.fhir.narrative import narrative_fault
+from consortium.kernel.errors import Refusal, invalid
 from consortium.kernel.time import ZONE
 
 STRING_MAX = 16_384
@@ -52,33 +53,37 @@ _MIMES = frozenset(
 _SHORT = frozenset({"HumanName", "Address", "ContactPoint", "Identifier", "Coding"})
 
 
-def primitive_fault(kind: str, value: object, *, where: str) -> str:
-    """Why a value is not a `kind`: a code such as `fhir.value`, or "" when it is.
+def primitive_fault(kind: str, value: object, *, where: str) -> Refusal | None:
+    """Why a value is not a `kind`, or None when it is.
 
     `where` is the model class and element (`Attachment.contentType`); some have tighter rules.
     """
     if kind == "boolean":
-        return "" if isinstance(value, bool) else "fhir.type"
+        return None if isinstance(value, bool) else invalid("fhir.type")
     if kind in _INTEGERS:
         return _integer_fault(kind, value)
     if kind == "decimal":
-        return "" if isinstance(value, int | float | Decimal) and value is not True else "fhir.type"
+        return (
+            None
+            if isinstance(value, int | float | Decimal) and value is not True
+            else invalid("fhir.type")
+        )
     if not isinstance(value, str):
-        return "fhir.type"
+        return invalid("fhir.type")
     if not value.strip():
-        return "fhir.empty"
+        return invalid("fhir.empty")
     if fault := text_fault(value):
         return fault
     return _text_fault(kind, value, where)
 
 
-def reference_fault(value: str, targets: frozenset[str]) -> str:
-    """Why a reference is refused, or "": only `Type/id`, `urn:uuid:` and `#contained` pass."""
+def reference_fault(value: str, targets: frozenset[str]) -> Refusal | None:
+    """Why a reference is refused, or None: only `Type/id`, `urn:uuid:` and `#contained` pass."""
     if found := _RELATIVE.fullmatch(value):
-        return "" if not targets or found[1] in targets else "fhir.reference_type"
+        return None if not targets or found[1] in targets else invalid("fhir.reference_type")
     if _UUID.fullmatch(value) or _FRAGMENT.fullmatch(value):
-        return ""
-    return "fhir.reference"
+        return None
+    return invalid("fhir.reference")
 
 
 def bounds(text: str) -> tuple[datetime, datetime]:
@@ -105,21 +110,21 @@ def bounds(text: str) -> tuple[datetime, datetime]:
     return start.astimezone(UTC), end.astimezone(UTC)
 
 
-def birth_fault(text: str, *, now: datetime) -> str:
-    """Why a birth date cannot be: after today or before 1880, else ""."""
+def birth_fault(text: str, *, now: datetime) -> Refusal | None:
+    """Why a birth date cannot be: after today or before 1880; else None."""
     start, _end = bounds(text)
     if start > now or start.astimezone(ZONE).year < BIRTH_YEAR_MIN:
-        return "fhir.birth_date"
-    return ""
+        return invalid("fhir.birth_date")
+    return None
 
 
-def _integer_fault(kind: str, value: object) -> str:
+def _integer_fault(kind: str, value: object) -> Refusal | None:
     if not isinstance(value, int) or isinstance(value, bool):
-        return "fhir.type"
-    return "" if _INTEGERS[kind] <= value < 2**31 else "fhir.value"
+        return invalid("fhir.type")
+    return None if _INTEGERS[kind] <= value < 2**31 else invalid("fhir.value")
 
 
-def _text_fault(kind: str, value: str, where: str) -> str:
+def _text_fault(kind: str, value: str, where: str) -> Refusal | None:
     if kind == "id":
         good = _ID.fullmatch(value) is not None
     elif kind == "code":
@@ -136,7 +141,7 @@ def _text_fault(kind: str, value: str, where: str) -> str:
         return narrative_fault(value)
     else:
         return _length_fault(kind, value, where)
-    return "" if good else "fhir.value"
+    return None if good else invalid("fhir.value")
 
 
 def _code_fits(value: str, where: str) -> bool:
@@ -147,29 +152,29 @@ def _code_fits(value: str, where: str) -> bool:
     return len(value) <= SHORT_MAX and _CODE.fullmatch(value) is not None
 
 
-def _uri_fault(kind: str, value: str, where: str) -> str:
+def _uri_fault(kind: str, value: str, where: str) -> Refusal | None:
     if len(value) > URI_MAX or _URI.fullmatch(value) is None:
-        return "fhir.value"
+        return invalid("fhir.value")
     scheme = _SCHEME.match(value)
     if scheme and scheme[1].lower() in _SCHEMES_REFUSED:
-        return "fhir.reference"
+        return invalid("fhir.reference")
     if where == "Attachment.url" and reference_fault(value, frozenset({"Binary"})):
-        return "fhir.reference"
+        return invalid("fhir.reference")
     if kind == "oid":
-        return "" if _OID.fullmatch(value) else "fhir.value"
+        return None if _OID.fullmatch(value) else invalid("fhir.value")
     if kind == "uuid":
-        return "" if _UUID.fullmatch(value) else "fhir.value"
-    return ""
+        return None if _UUID.fullmatch(value) else invalid("fhir.value")
+    return None
 
 
-def _length_fault(kind: str, value: str, where: str) -> str:
+def _length_fault(kind: str, value: str, where: str) -> Refusal | None:
     if kind == "markdown":
         most = MARKDOWN_MAX
     elif where.partition(".")[0] in _SHORT:
         most = SHORT_MAX
     else:
         most = STRING_MAX
-    return "" if len(value) <= most else "fhir.too_long"
+    return None if len(value) <= most else invalid("fhir.too_long")
 
 
 def _base64_fits(value: str) -> bool:

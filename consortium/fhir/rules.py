@@ -11,25 +11,27 @@ from typing import Any
 from consortium.fhir import systems
 from consortium.fhir.identity import id_number
 from consortium.fhir.primitives import birth_fault, bounds
-from consortium.kernel.errors import Refusal
+from consortium.kernel.errors import Refusal, invalid
 
 Element = Mapping[str, Any]
 Rule = Callable[[Element], bool]
 
+_BORN = frozenset({"Patient", "Practitioner", "RelatedPerson"})
 
-def rule_fault(name: str, element: Element, *, now: datetime) -> tuple[str, str]:
-    """The code and the rule that an element of model class `name` breaks, or ("", "")."""
+
+def rule_fault(name: str, element: Element, *, now: datetime) -> Refusal | None:
+    """The first rule that an element of model class `name` breaks, or None."""
     for key, holds in RULES.get(name, ()):
         if not holds(element):
-            return "fhir.rule", key
-    if name in {"Patient", "Person", "Practitioner", "RelatedPerson"} and "birthDate" in element:
-        return birth_fault(element["birthDate"], now=now), "own-birth"
+            return invalid("fhir.rule", rule=key)
+    if name in _BORN and "birthDate" in element:
+        return birth_fault(element["birthDate"], now=now)
     if name == "Identifier" and element.get("system") == systems.ID_NUMBER and "value" in element:
         try:
             id_number(element["value"], now=now)
         except Refusal as refusal:
-            return refusal.code, "own-number"
-    return "", ""
+            return refusal
+    return None
 
 
 def _in_order(start: str, end: str) -> Rule:
