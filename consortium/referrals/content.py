@@ -73,7 +73,8 @@ class Content:
         """Required fields that are empty, in the order of the form."""
         have = {"patient": patient, "signature": signature}
         needed = EMERGENCY_NEEDS if self.urgency == "emergency" else frozenset(REQUIRED)
-        return [name for name in REQUIRED if name in needed and not have.get(name, self.has(name))]
+        have |= {name: self.has(name) for name in REQUIRED[1:-1]}
+        return [name for name in REQUIRED if name in needed and not have[name]]
 
     def filled(self) -> int:
         """How many of the eight required fields a signed request holds."""

@@ -146,7 +146,7 @@ def appointment(frame: Frame, *, slot: str, start: datetime, end: datetime, plac
         "basedOn": [{"reference": f"ServiceRequest/{frame.case}"}],
         "participant": [
             {"actor": {"reference": frame.patient}, "status": "accepted"},
-            {"actor": {"reference": f"Organization/{frame.provider}"}, "status": "accepted"},
+            {"actor": _person(frame.actor), "status": "accepted"},
         ],
     }
     if place.strip():

@@ -16,6 +16,7 @@ from consortium.exchange import facts as rules
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import ExchangeKind, Opened, SubjectType, Values, Verdict, version_of
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.time import from_ms, to_ms
 from consortium.referrals import model
@@ -24,6 +25,9 @@ from consortium.referrals.step import ReferralKind, case_name
 from consortium.scheduling import model as slots
 
 _BOTH: Final = frozenset({Lane.URGENT, Lane.ROUTINE})
+_DOCTORS: Final = frozenset({Role.TOWNSHIP_DOCTOR})
+_TRIAGE: Final = frozenset({Role.SPECIALIST, Role.CONSULT_DESK})
+_SPECIALISTS: Final = frozenset({Role.SPECIALIST})
 _URGENCY: Final[dict[str, FactRule]] = {"urgency": rules.code(*model.URGENCIES)}
 
 
@@ -37,6 +41,7 @@ class Request(ReferralKind):
     opens_case = True
     quota = 1
     person_signed = True
+    signers = _DOCTORS
     needs_consent = True
     rules: ClassVar[dict[str, FactRule]] = {
         **_URGENCY,
@@ -88,6 +93,7 @@ class Resend(ReferralKind):
     target = State.REQUESTED
     lanes = _BOTH
     person_signed = True
+    signers = _DOCTORS
     rules: ClassVar[dict[str, FactRule]] = {
         **_URGENCY,
         "service": rules.code(*SERVICES),
@@ -125,6 +131,7 @@ class Accept(ReferralKind):
     action = Action.ACCEPT
     lanes = _BOTH
     person_signed = True
+    signers = _TRIAGE
     rules: ClassVar[dict[str, FactRule]] = {
         **_URGENCY,
         "slot": rules.code(optional=True),
@@ -190,6 +197,7 @@ class Decline(ReferralKind):
     lanes = _BOTH
     quota = -1
     person_signed = True
+    signers = _TRIAGE
     rules: ClassVar[dict[str, FactRule]] = {
         **_URGENCY,
         "reason": rules.code(*model.DECLINE_REASONS),
@@ -251,6 +259,7 @@ class Report(ReferralKind):
     action = Action.REPORT
     target = State.REPORTED
     person_signed = True
+    signers = _SPECIALISTS
 
     def changes(self, header: Header, facts: Facts) -> Mapping[str, Any]:
         return {"report": header.id}
@@ -279,6 +288,7 @@ class Correct(ReferralKind):
     name = "referral.correct/1"
     action = Action.CORRECT
     person_signed = True
+    signers = frozenset(Role)
     rules: ClassVar[dict[str, FactRule]] = {
         "of": rules.code(),
         "what": rules.code(*model.CORRECTED),

@@ -8,6 +8,7 @@ from consortium.exchange.facts import Facts
 from consortium.fhir import systems
 from consortium.fhir.message import Message
 from consortium.fhir.primitives import bounds
+from consortium.fhir.signature import Signed
 from consortium.kernel.errors import Refusal, invalid
 from consortium.referrals.clinical import CONSENT_BASIS
 from consortium.referrals.content import VITALS, Content, Note, Paper, ReportText, Vital
@@ -89,6 +90,14 @@ def _task_differences(action: Action, message: Message, facts: Facts, case: str)
         yield "reason"
     if action is Action.ACCEPT and (state == State.BOOKED) != ("slot" in facts):
         yield "slot"
+
+
+def unsigned_of(message: Message, signed: Signed) -> str:
+    """The first clinical resource that a person's signature does not cover; empty when all are."""
+    for one in message.resources:
+        if one["resourceType"] not in ("Parameters", "Provenance") and not signed.covers(one):
+            return str(one["resourceType"])
+    return ""
 
 
 def content_of(message: Message) -> Content:

@@ -28,6 +28,13 @@ CONTRACT = "ct-1"
 SESSION = "s1"
 SLOT = f"slot:{SESSION}/2"
 START = NOW + 2 * DAY
+TYPES_SENT = (
+    "Condition",
+    "Observation",
+    "AllergyIntolerance",
+    "MedicationStatement",
+    "DocumentReference",
+)
 BY_NAME: dict[str, ExchangeKind] = {kind.name: kind for kind in KINDS}
 
 CONTENT = Content(
@@ -123,7 +130,7 @@ def contract(*, quota: int = 2, answer_urgent: int = 240) -> dict[str, Any]:
         "s": [
             [1, "cardiology", "r", 1, 0, quota, ["r", "u", "e"], [1440, answer_urgent, 30]],
         ],
-        "t": ["Condition", "Observation", "DocumentReference"],
+        "t": list(TYPES_SENT),
         "p": ["TREAT"],
         "d": [None, None],
         "n": 30,
@@ -246,7 +253,7 @@ REQUEST: Facts = {
     "service": "cardiology",
     "urgency": "urgent",
     "consent": "explicit",
-    "types": ["Condition", "Observation", "DocumentReference"],
+    "types": list(TYPES_SENT),
     "filled": 8,
 }
 SLOTTED: Facts = {"urgency": "urgent", "slot": SLOT, "start": to_ms(START)}
