@@ -143,10 +143,3 @@ def was_away(last: datetime | None, *, now: datetime) -> bool:
         return False
     new_day = last.astimezone(ZONE).date() != now.astimezone(ZONE).date()
     return now - last >= AWAY_MIN or (new_day and now - last >= timedelta(hours=1))
-
-
-def age_years(birth: date | None, *, on: date) -> int | None:
-    """Full years at a day; None for an unknown birth date."""
-    if birth is None:
-        return None
-    return on.year - birth.year - ((on.month, on.day) < (birth.month, birth.day))

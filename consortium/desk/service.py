@@ -57,6 +57,12 @@ def close(session: Session, *, member: str, case: str, now: datetime) -> None:
         store.close(session, member=member, case_id=case, version=_changed(session), now=now)
 
 
+def touch(session: Session, *, member: str, case: str, now: datetime) -> None:
+    """Something beside the row changed (a message, a reading): whoever looks is shown it anew."""
+    if store.get(session, member=member, case_id=case) is not None:
+        store.touch(session, member=member, case_id=case, version=_changed(session), now=now)
+
+
 def row(session: Session, *, member: str, case: str) -> Line | None:
     """The row of one case, open or closed; None when the member has none."""
     return store.get(session, member=member, case_id=case)

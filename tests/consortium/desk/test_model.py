@@ -1,6 +1,6 @@
 """Deadlines, roles, absences: pure rules of the desk."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -49,15 +49,6 @@ def test_away_means_hours_or_a_new_day_in_the_charters_zone() -> None:
     assert not model.was_away(evening, now=evening + timedelta(minutes=40))
 
 
-@given(st.dates(date(1900, 1, 1), date(2026, 1, 1)), st.integers(min_value=0, max_value=40_000))
-def test_age_grows_by_one_on_each_birthday(birth: date, days: int) -> None:
-    on = min(birth + timedelta(days=days), date(2090, 1, 1))
-    age = model.age_years(birth, on=on)
-    assert age is not None
-    assert (birth.year + age, birth.month, birth.day) <= (on.year, on.month, on.day)
-    assert (on.year, on.month, on.day) < (birth.year + age + 1, birth.month, birth.day)
-
-
 @pytest.mark.parametrize("typed", ["钟", "秀英", "zxy", "ZXY", "zhongxiu", "ｚｘｙ", "英"])
 def test_a_name_is_found_by_its_parts_pinyin_and_initials(typed: str) -> None:
     words = keys.of_name("钟秀英")
@@ -69,7 +60,7 @@ def test_every_reading_of_a_surname_is_a_key() -> None:
 
 
 def test_a_long_name_of_many_readings_stays_bounded() -> None:
-    assert len(keys.of_name("行" * 60)) <= 60 + 2 * 16
+    assert len(keys.of_name("行" * 60)) <= 60 + 10
 
 
 def test_numbers_are_found_whole_and_by_their_tail() -> None:
