@@ -5,7 +5,6 @@ admitted without it and the courier carries it afterwards.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,12 +15,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.commitment import Part
-from consortium.exchange.guard import sync_folder
 from consortium.exchange.limits import BLOB_MAX_BYTES, PARTS_MAX
 from consortium.exchange.sealing import new_identity, unseal
 from consortium.exchange.sealing import seal as seal_to
 from consortium.exchange.tables import BlobRow
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
+from consortium.kernel.system import write_durably
 
 PLAIN_MAX_BYTES = 5 * 1024 * 1024
 HERE, QUEUED, SENT, WANTED = "here", "queued", "sent", "wanted"
@@ -53,17 +52,7 @@ class BlobStore:
         place = self._place(digest)
         if place.exists():
             return digest
-        fresh = place.with_suffix(f".{os.urandom(4).hex()}.new")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        try:
-            view = memoryview(sealed)
-            while view:
-                view = view[os.write(handle, view) :]
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        fresh.replace(place)
-        sync_folder(place.parent)
+        write_durably(place, sealed)
         return digest
 
     def get(self, digest: str) -> bytes | None:

@@ -12,27 +12,27 @@ import orjson
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import answers, blobs, jws, outqueue, requests, restored
+from consortium.exchange import answers, blobs, outqueue, restored
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
+from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64, unb64
-from consortium.exchange.envelope import frames, unframe
+from consortium.exchange.envelope import unframe
 from consortium.exchange.identity import Identity
-from consortium.exchange.inbox import FeedBroken, Inbox, Item, settle
+from consortium.exchange.inbox import FeedBroken, Inbox, Item
 from consortium.exchange.outbox import Draft, Post
 from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.exchange.settling import Place, settle
 from consortium.exchange.tables import AckRow, InboxRow, MarkRow, OutboxRow
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal, RefusalKind, conflict
+from consortium.kernel.errors import Refusal, conflict
 from consortium.kernel.ids import new_id
-from consortium.kernel.time import from_ms, to_ms
+from consortium.kernel.time import from_ms
 from consortium.ledger import journal, receipts, witness
-from consortium.ports import Clock, Link, LinkDown, Wake
+from consortium.ports import Clock, LinkDown, Wake
 
 _PULL_FRAMES_MAX = 3 * 256 + 1
-_SIGN_IN = 401
-_OK = 200
 _RECEIPTS_AT_ONCE = 128
 
 
@@ -73,14 +73,12 @@ class Courier:
     identity: Identity
     post: Post
     inbox: Inbox
-    link: Link
+    caller: Caller
     store: BlobStore
     clock: Clock
     wake: Wake
     policy: bytes
     state: LinkState = field(default_factory=LinkState)
-    _nonce: str = ""
-    _final: frozenset[str] = frozenset()
 
     @property
     def member(self) -> str:
@@ -103,7 +101,7 @@ class Courier:
         return done
 
     def _run(self, done: Done, now: datetime) -> None:
-        if not self._nonce:
+        if not self.caller.greeted:
             self._hello()
         self.state.trouble = ""
         done.pushed += self._push(now)
@@ -117,71 +115,27 @@ class Courier:
             self.state.online, self.state.since = True, now
             self.wake.notify()
         self.state.last_sync = now
+        self.state.round_trip_ms = self.caller.round_trip_ms
 
     def _went_down(self, now: datetime) -> None:
         if self.state.online or self.state.since is None:
             self.state.online, self.state.since = False, now
             self.wake.notify()
-        self._nonce = ""
+        self.caller.forget()
 
     def _hello(self) -> None:
-        statement = {"member": self.member, "salt": new_id(self.clock.now())}
-        raw = jws.sign_statement(
-            statement, kid=self.identity.node, signer=self.identity.signer, typ=requests.HELLO
-        )
-        started = self.clock.monotonic()
-        reply = self.link.call("/sync/hello", raw.encode(), {})
-        took_s = self.clock.monotonic() - started
-        answer = _json_of(reply.status, reply.body)
-        self._nonce = str(answer["nonce"])
-        self.state.round_trip_ms = int(took_s * 1000)
-        off = to_ms(self.clock.now()) - int(answer["time_ms"])
-        self.state.clock_off_s = off // 1000
-        heads = {lane: (int(seq), str(digest)) for lane, (seq, digest) in answer["heads"].items()}
+        answer = self.caller.hello()
+        self.state.clock_off_s = answer.clock_off_s
         with self.database.read() as session:
             marked = restored.is_restored(session, self.identity.node)
         if marked:
-            self._take_back(heads)
+            self._take_back(answer.heads)
 
     def _take_back(self, heads: dict[str, tuple[int, str]]) -> None:
         """A restored node takes its feed first; with heads equal to its guard it may sign again."""
         self._pull(Done(), self.clock.now())
         with self.database.write() as session:
             restored.clear_if_whole(session, self.identity, hub=heads)
-
-    def _request(self, path: str, content: list[bytes], **more: Any) -> bytes:
-        """Send a signed request; say hello again once when the nonce has gone stale."""
-        for attempt in (1, 2):
-            if not self._nonce:
-                self._hello()
-            statement = requests.make(
-                path,
-                frames(content),
-                node=self.identity.node,
-                signer=self.identity.signer,
-                nonce=self._nonce,
-                more=more,
-            )
-            started = self.clock.monotonic()
-            reply = self.link.call(path, frames([statement, *content]), {})
-            self.state.round_trip_ms = int((self.clock.monotonic() - started) * 1000)
-            if reply.status == _SIGN_IN and attempt == 1:
-                self._nonce = ""
-                continue
-            if reply.status != _OK:
-                _json_of(reply.status, reply.body)
-            return reply.body
-        raise LinkDown
-
-    def query(self, name: str, params: dict[str, Any]) -> dict[str, Any] | None:
-        """A signed read at the hub; None when there is no link."""
-        try:
-            answer: dict[str, Any] = orjson.loads(
-                self._request("/sync/query", [], name=name, params=params)
-            )
-        except LinkDown:
-            return None
-        return answer
 
     def _push(self, now: datetime) -> int:
         moved = 0
@@ -193,7 +147,7 @@ class Courier:
             if not rows:
                 return moved
             self.identity.guard.advance(outqueue.heads_of(rows))
-            body = self._request("/sync/push", packed, final=final)
+            body = self.caller.request("/sync/push", packed, final=final)
             answered = [answers.read(one) for one in orjson.loads(body)["answers"]]
             settled = self._settle([row.id for row in rows], answered, now)
             moved += settled
@@ -218,13 +172,8 @@ class Courier:
         if view.jws != row.jws:
             self.state.trouble = "sync.other_leaf"
             return False
-        settle(
-            row,
-            index=answer.index,
-            leaf=answer.leaf.encode("ascii"),
-            verdict=view.verdict,
-            at=from_ms(view.time_ms),
-        )
+        leaf = answer.leaf.encode("ascii")
+        settle(row, Place(answer.index, leaf, view.verdict, from_ms(view.time_ms)))
         return True
 
     def _pull(self, done: Done, now: datetime) -> int:
@@ -236,7 +185,7 @@ class Courier:
                 seen = _seen_size(session)
                 wanted = self._receipts_wanted(session)
                 recipients = outqueue.undelivered(session, self.member)
-            body = self._request(
+            body = self.caller.request(
                 "/sync/pull", [], after=after, size=seen, receipts=wanted, acks=recipients
             )
             meta, items = _items(body)
@@ -346,7 +295,7 @@ class Courier:
             sealed = self.store.get(row.sha256) if row.exchange in sent else None
             if sealed is None:
                 continue
-            self._request("/blobs", [sealed], blob=row.sha256, exchange=row.exchange)
+            self.caller.request("/blobs", [sealed], blob=row.sha256, exchange=row.exchange)
             with self.database.write() as session:
                 blobs.arrived(session, row.sha256, size=len(sealed))
             moved += 1
@@ -368,7 +317,7 @@ class Courier:
             if row.exchange not in mine:
                 continue
             try:
-                sealed = self._request("/blobs", [], blob=row.sha256, exchange=row.exchange)
+                sealed = self.caller.request("/blobs", [], blob=row.sha256, exchange=row.exchange)
             except Refusal:
                 continue  # not at the hub yet: the sender is still carrying it
             if self.store.put(sealed) == row.sha256:
@@ -376,19 +325,6 @@ class Courier:
                     blobs.arrived(session, row.sha256, size=len(sealed))
                 moved += 1
         return moved
-
-
-def _json_of(status: int, body: bytes) -> dict[str, Any]:
-    """The JSON of a good answer; a problem becomes a Refusal, anything else a cut link."""
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        raise LinkDown from None
-    if status == _OK and isinstance(value, dict):
-        return value
-    if isinstance(value, dict) and isinstance(value.get("code"), str):
-        raise Refusal(RefusalKind.UNAVAILABLE, value["code"])
-    raise LinkDown
 
 
 def _seen_size(session: Session) -> int:

@@ -13,37 +13,14 @@ from pathlib import Path
 
 import orjson
 
+from consortium.kernel.system import sync_folder, write_durably
+
 Heads = Mapping[str, tuple[int, str]]
 """Last (seq, hash) signed, by lane."""
 
 
 class GuardDamaged(Exception):  # noqa: N818 - a state of the disk
     """A guard file that cannot be read."""
-
-
-def write_durably(path: Path, content: bytes) -> None:
-    """Replace a file so that a power cut leaves the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_suffix(path.suffix + ".new")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(handle, content)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    fresh.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename or a new file in this folder durable, where the system has a call for it."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def machine_id() -> str:

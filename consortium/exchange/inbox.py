@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
 from sqlalchemy.orm import Session
 
 from consortium.exchange import bodies, jws
@@ -26,6 +25,7 @@ from consortium.exchange.judgement import (
 )
 from consortium.exchange.kinds import ExchangeKind, Opened, Registry, placed
 from consortium.exchange.outbox import Draft, Post, holds
+from consortium.exchange.settling import Place, settle, taken_back
 from consortium.exchange.state import Held
 from consortium.exchange.tables import FeedCursorRow, InboxRow, OutboxRow, OwnHeadRow
 from consortium.fhir import message as messages
@@ -297,10 +297,17 @@ class Inbox:
             return
         row = session.get(OutboxRow, header.id)
         if row is None and entry.item.facts is not None and entry.item.body is not None:
-            session.add(_taken_back(member, entry))
+            session.add(
+                taken_back(
+                    member,
+                    entry.signed,
+                    facts=entry.item.facts,
+                    body=entry.item.body,
+                    place=Place(entry.item.index, entry.item.leaf, entry.verdict, entry.time),
+                )
+            )
         elif row is not None and row.jws_hash == entry.signed.digest:
-            settle(row, index=entry.item.index, leaf=entry.item.leaf, verdict=entry.verdict,
-                   at=entry.time)  # fmt: skip
+            settle(row, Place(entry.item.index, entry.item.leaf, entry.verdict, entry.time))
         head = session.get(OwnHeadRow, (header.node, header.lane.value))
         if head is None:
             head = OwnHeadRow(node=header.node, lane=header.lane.value, seq=0, hash="")
@@ -357,14 +364,6 @@ class Inbox:
             return  # a node that may not sign yet still keeps the alarm in its inbox row
 
 
-def settle(row: OutboxRow, *, index: int, leaf: bytes, verdict: str, at: datetime) -> None:
-    """Write an exchange's place on the ledger and its verdict into its outbox row."""
-    ok, words = outcome_of(verdict)
-    duplicate = not ok and words[0] == "duplicate"
-    row.index, row.leaf, row.verdict, row.answered_at = index, leaf, verdict, at
-    row.state = "sent" if ok or duplicate else "refused"
-
-
 def _read(item: Item) -> _Entry:
     try:
         time_ms, verdict, raw = journal.read_leaf(item.leaf)
@@ -393,27 +392,3 @@ def _inbox_row(member: str, entry: _Entry) -> InboxRow:
         state=KEPT,
         alarm="",
     )
-
-
-def _taken_back(member: str, entry: _Entry) -> OutboxRow:
-    """An own exchange that a restored database no longer had, as the ledger shows it."""
-    header, item = entry.signed.header, entry.item
-    row = OutboxRow(
-        id=header.id,
-        member=member,
-        node=header.node,
-        lane=header.lane.value,
-        seq=header.seq,
-        kind=header.kind,
-        case=header.case,
-        recipients=orjson.dumps(list(header.to)).decode(),
-        after=orjson.dumps(list(header.after)).decode(),
-        jws=entry.signed.raw,
-        jws_hash=entry.signed.digest,
-        facts=item.facts or b"",
-        body=item.body or b"",
-        hint="",
-        queued_at=entry.time,
-    )
-    settle(row, index=item.index, leaf=item.leaf, verdict=entry.verdict, at=entry.time)
-    return row

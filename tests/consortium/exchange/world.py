@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from consortium.exchange import outqueue, restored
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
+from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
 from consortium.exchange.courier import Courier, Done
 from consortium.exchange.guard import HubGuard, NodeGuard
@@ -103,7 +104,7 @@ class Member:
         self.link = link
         self.courier = Courier(
             database=self.database, identity=self.identity, post=self.post, inbox=self.inbox,
-            link=link, store=self.store, clock=self.clock, wake=self.wake, policy=policy,
+            caller=Caller(self.identity, link, self.clock), store=self.store, clock=self.clock, wake=self.wake, policy=policy,
         )  # fmt: skip
 
     def send(  # noqa: PLR0913

@@ -1,0 +1,114 @@
+"""A node's signed calls to the hub over a link: hello for a nonce, then requests under it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from consortium.exchange import jws, requests
+from consortium.exchange.envelope import frames
+from consortium.exchange.identity import Identity
+from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.ids import new_id
+from consortium.kernel.time import to_ms
+from consortium.ports import Clock, Link, LinkDown
+
+_SIGN_IN = 401
+_OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The hub's answer to a hello: where this node's chains stand there, and both clocks apart."""
+
+    heads: dict[str, tuple[int, str]]
+    clock_off_s: int
+
+
+@dataclass(slots=True)
+class Caller:
+    """Calls as one node. Not for several threads at once: each has its own."""
+
+    identity: Identity
+    link: Link
+    clock: Clock
+    round_trip_ms: int = 0
+    _nonce: str = field(default="", repr=False)
+
+    @property
+    def greeted(self) -> bool:
+        return bool(self._nonce)
+
+    def forget(self) -> None:
+        """Say hello again before the next request."""
+        self._nonce = ""
+
+    def hello(self) -> Hello:
+        """Raises LinkDown, or Refusal `sync.node` when the hub does not know this node."""
+        statement = {"member": self.identity.member, "salt": new_id(self.clock.now())}
+        raw = jws.sign_statement(
+            statement, kid=self.identity.node, signer=self.identity.signer, typ=requests.HELLO
+        )
+        answer = read_json(*self._timed("/sync/hello", raw.encode()))
+        self._nonce = str(answer["nonce"])
+        return Hello(
+            heads={lane: (int(seq), str(one)) for lane, (seq, one) in answer["heads"].items()},
+            clock_off_s=(to_ms(self.clock.now()) - int(answer["time_ms"])) // 1000,
+        )
+
+    def request(self, path: str, content: list[bytes], **more: Any) -> bytes:
+        """Send a signed request; hello again once when the nonce has gone stale.
+
+        Raises:
+            LinkDown: no answer; what was asked may have been done.
+            Refusal: the hub's own code.
+        """
+        if not self._nonce:
+            self.hello()
+        status, body = self._timed(path, self._signed(path, content, more))
+        if status == _SIGN_IN:
+            self.hello()
+            status, body = self._timed(path, self._signed(path, content, more))
+        if status != _OK:
+            read_json(status, body)
+        return body
+
+    def _signed(self, path: str, content: list[bytes], more: dict[str, Any]) -> bytes:
+        statement = requests.make(
+            path,
+            frames(content),
+            node=self.identity.node,
+            signer=self.identity.signer,
+            nonce=self._nonce,
+            more=more,
+        )
+        return frames([statement, *content])
+
+    def _timed(self, path: str, body: bytes) -> tuple[int, bytes]:
+        started = self.clock.monotonic()
+        reply = self.link.call(path, body, {})
+        self.round_trip_ms = int((self.clock.monotonic() - started) * 1000)
+        return reply.status, reply.body
+
+    def query(self, name: str, params: dict[str, Any]) -> dict[str, Any] | None:
+        """A signed read at the hub: `{answer, index, time_ms}`; None when there is no link."""
+        try:
+            body = self.request("/sync/query", [], name=name, params=params)
+        except LinkDown:
+            self.forget()
+            return None
+        answer: dict[str, Any] = orjson.loads(body)
+        return answer
+
+
+def read_json(status: int, body: bytes) -> dict[str, Any]:
+    """The JSON of a good answer; a problem becomes a Refusal, anything else a cut link."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise LinkDown from None
+    if status == _OK and isinstance(value, dict):
+        return value
+    if isinstance(value, dict) and isinstance(value.get("code"), str):
+        raise Refusal(RefusalKind.UNAVAILABLE, value["code"])
+    raise LinkDown
