@@ -277,5 +277,20 @@ def kinds(notices: Notices) -> list[ExchangeKind]:
     return [kind(notices) for kind in made]
 
 
+def _moved(
+    name: str,
+    old: Value | None,
+    kind: ExchangeKind,
+    header: Header,
+    facts: Facts,
+    time: datetime,
+    outcome: str,
+) -> Value | None:
+    """The permit names the contract of every exchange; only this room's acts may move it."""
+    if isinstance(kind, _ContractKind):
+        return kind.step(name, old, header, facts, time, outcome.split())
+    return old
+
+
 KINDS: list[ExchangeKind] = kinds(Notices())
-SUBJECTS: list[SubjectType] = [SubjectType("contract", parties), QUOTA]
+SUBJECTS: list[SubjectType] = [SubjectType("contract", parties, _moved), QUOTA]
