@@ -38,7 +38,9 @@ class _Walk:
             raise invalid("fhir.type", path=path or "resourceType")
         kind = value["resourceType"]
         if kind not in TYPES:
-            raise Refusal(RefusalKind.UNSUPPORTED, "fhir.resource_type", path=path)
+            raise Refusal(
+                RefusalKind.UNSUPPORTED, "fhir.resource_type", path=path or "resourceType"
+            )
         path = path or kind
         if contained and ("contained" in value or "id" not in value):
             raise invalid("fhir.rule", path=path, rule="dom-2")

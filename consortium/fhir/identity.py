@@ -88,8 +88,9 @@ def age_years(born: date, *, now: datetime) -> int:
 
 def name_key(name: str) -> str:
     """A name as it is compared: width, case and spaces put right, one kind of middle dot."""
-    narrow = unicodedata.normalize("NFKC", name).casefold()
-    return _DOTS.sub("·", _SPACE.sub("", narrow))
+    narrow = _SPACE.sub("", unicodedata.normalize("NFKC", name).casefold())
+    # once more: what stood apart may now combine
+    return _DOTS.sub("·", unicodedata.normalize("NFKC", narrow))
 
 
 def same_name(one: str, other: str) -> bool:
