@@ -21,20 +21,20 @@ EMERGENCY_NEEDS: Final = frozenset({"patient", "service", "urgency", "question",
 QUESTION_MAX, DIAGNOSIS_MAX, HISTORY_MAX, LINE_MAX, NOTE_MAX = 500, 300, 4000, 300, 1000
 PAPERS_MAX = 16
 
-# LOINC code, unit as shown, UCUM code, least and most that can be meant
-VITALS: Final[Mapping[str, tuple[str, str, str, int, int]]] = {
-    "systolic": ("8480-6", "mmHg", "mm[Hg]", 40, 300),
-    "diastolic": ("8462-4", "mmHg", "mm[Hg]", 20, 200),
-    "pulse": ("8867-4", "次/分", "/min", 20, 300),
-    "spo2": ("59408-5", "%", "%", 30, 100),
-    "temperature": ("8310-5", "℃", "Cel", 25, 45),
-    "glucose": ("15074-8", "mmol/L", "mmol/L", 0, 60),
+VITALS: Final[Mapping[str, tuple[int, int]]] = {
+    "systolic": (40, 300),
+    "diastolic": (20, 200),
+    "pulse": (20, 300),
+    "oxygen": (30, 100),
+    "temperature": (25, 45),
+    "glucose": (0, 60),
 }
+"""Vital signs of the form (names of fhir/clinical.VITALS): least and most that can be meant."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vital:
-    """A measured value: its number as text, so that 36.50 stays 36.50, and when it was taken."""
+    """A measured value: its number as text, so that 36.50 stays 36.50; `at` is a FHIR dateTime."""
 
     code: str
     value: str

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from consortium.fhir import gate, message, signature, systems
+from consortium.fhir import clinical, gate, message, signature, systems
+from consortium.fhir.elements import coding, reference, resource
 from consortium.kernel.actor import Actor
 from consortium.kernel.ids import new_id
 from consortium.ports import Signer
-from consortium.referrals import clinical
+from consortium.referrals.clinical import resources as clinical_resources
 from consortium.referrals.content import Content, Note, ReportText
 from consortium.referrals.frame import Frame
 from consortium.referrals.model import State
@@ -52,7 +53,7 @@ def request(
     frame: Frame, content: Content, *, patient: bytes | Mapping[str, Any], signer: Signer
 ) -> bytes:
     """The body of a request, or of one that is sent again: everything the hospital needs."""
-    told, along = clinical.resources(frame, content)
+    told, along = clinical_resources(frame, content)
     resources: list[Resource | bytes] = [
         _service_request(frame, content, told),
         task(frame, State.REQUESTED),
@@ -88,32 +89,30 @@ def answer(
 
 def report(frame: Frame, text: ReportText, *, signer: Signer) -> bytes:
     """The body of a report: a final DiagnosticReport, the advice as a CarePlan, both signed."""
-    found: Resource = {
-        "resourceType": "DiagnosticReport",
-        "id": new_id(frame.now),
-        "basedOn": [{"reference": f"ServiceRequest/{frame.case}"}],
-        "status": "final",
-        "code": {"coding": [{"system": systems.LOINC, "code": _CONSULT_NOTE}]},
-        "subject": {"reference": frame.patient},
-        "effectiveDateTime": message.instant(frame.now),
-        "issued": message.instant(frame.now),
-        "performer": [{"reference": f"Organization/{frame.provider}"}, _person(frame.actor)],
-        "resultsInterpreter": [_person(frame.actor)],
-        "conclusion": text.findings,
-        "conclusionCode": [{"text": text.diagnosis}],
-    }
+    found = clinical.diagnostic_report(
+        id_=new_id(frame.now),
+        patient=frame.patient,
+        title=text.diagnosis,
+        conclusion=text.findings,
+        issued=frame.now,
+        performer=f"Organization/{frame.provider}",
+        based_on=f"ServiceRequest/{frame.case}",
+        code=coding(systems.LOINC, _CONSULT_NOTE),
+    )
+    found["resultsInterpreter"] = [_person(frame.actor)]
     extra = [found]
     if text.advice.strip():
-        plan: Resource = {
-            "resourceType": "CarePlan",
-            "id": new_id(frame.now),
-            "status": "active",
-            "intent": "plan",
-            "description": text.advice,
-            "subject": {"reference": frame.patient},
-            "author": _person(frame.actor),
-        }
-        extra.append(plan)
+        extra.append(
+            resource(
+                "CarePlan",
+                id_=new_id(frame.now),
+                status="active",
+                intent="plan",
+                description=text.advice,
+                subject=reference(frame.patient),
+                author=_person(frame.actor),
+            )
+        )
     first = task(frame, State.REPORTED, output=f"DiagnosticReport/{found['id']}")
     return _body(frame, [first, *extra], {}, signer=signer)
 

@@ -6,12 +6,13 @@ from typing import Any
 from consortium.contracts.terms import TYPES
 from consortium.exchange.facts import Facts
 from consortium.fhir import systems
+from consortium.fhir.clinical import VITALS
 from consortium.fhir.message import Message
 from consortium.fhir.primitives import bounds
 from consortium.fhir.signature import Signed
 from consortium.kernel.errors import Refusal, invalid
 from consortium.referrals.clinical import CONSENT_BASIS
-from consortium.referrals.content import VITALS, Content, Note, Paper, ReportText, Vital
+from consortium.referrals.content import Content, Note, Paper, ReportText, Vital
 from consortium.referrals.fhir import PRIORITY
 from consortium.referrals.model import Action, State
 
@@ -171,7 +172,7 @@ def report_text(message: Message) -> ReportText:
     found = message.one("DiagnosticReport")
     plan = message.first("CarePlan") or {}
     return ReportText(
-        diagnosis=_first(found.get("conclusionCode")).get("text", ""),
+        diagnosis=found["code"].get("text", ""),
         findings=found.get("conclusion", ""),
         advice=plan.get("description", ""),
         author=author_of(message),

@@ -49,10 +49,10 @@ CONTENT = Content(
     consent="explicit",
     consent_note="患者本人签字，纸质件已拍照",
     vitals=(
-        Vital("systolic", "168", "2026-11-24T01:46:00Z"),
-        Vital("diastolic", "94", "2026-11-24T01:46:00Z"),
-        Vital("pulse", "88", "2026-11-24T01:46:00Z"),
-        Vital("temperature", "36.50", "2026-11-24T01:46:00Z"),
+        Vital("systolic", "168", "2026-11-24T09:46:00+08:00"),
+        Vital("diastolic", "94", "2026-11-24T09:46:00+08:00"),
+        Vital("pulse", "88", "2026-11-24T09:46:00+08:00"),
+        Vital("temperature", "36.50", "2026-11-24T09:46:00+08:00"),
     ),
     papers=(
         Paper(
