@@ -13,6 +13,7 @@ from typing import Any
 
 import orjson
 
+from consortium.fhir.text import text_fault
 from consortium.kernel.errors import Refusal, RefusalKind, invalid
 
 LIMIT_BYTES = 1 << 20
@@ -22,8 +23,6 @@ DIGITS_MAX = 18
 EXPONENT_MAX = 300
 
 _BOM = b"\xef\xbb\xbf"
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
 _SPACE = re.compile(rb"[ \t\r\n]*+")
@@ -62,15 +61,6 @@ def parse(raw: bytes, *, limit_bytes: int = LIMIT_BYTES) -> Any:
 def dump(value: Any) -> bytes:
     """Write JSON in the order given, decimals by their text. Raises TypeError for anything else."""
     return orjson.dumps(value, default=_decimal_text)
-
-
-def text_fault(text: str) -> Refusal | None:
-    """Why a text may not be kept: `fhir.control`, `fhir.encoding` (lone surrogate), or None."""
-    if text.isascii() and text.isprintable():
-        return None
-    if _CONTROL.search(text):
-        return invalid("fhir.control")
-    return invalid("fhir.encoding") if _SURROGATE.search(text) else None
 
 
 def entry_spans(raw: bytes) -> list[tuple[int, int]]:

@@ -10,8 +10,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
-from consortium.fhir.gate import text_fault
 from consortium.fhir.narrative import narrative_fault
+from consortium.fhir.text import text_fault
 from consortium.kernel.errors import Refusal, invalid
 from consortium.kernel.time import ZONE
 

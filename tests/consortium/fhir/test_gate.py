@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from consortium.fhir import gate
+from consortium.fhir.text import text_fault
 from consortium.kernel.errors import Refusal, RefusalKind
 
 BAD = {
@@ -84,7 +85,7 @@ def test_dump_refuses_what_json_does_not_know() -> None:
 
 
 json_texts = st.text(st.characters(codec="utf-8"))
-plain_texts = json_texts.filter(lambda text: gate.text_fault(text) is None)
+plain_texts = json_texts.filter(lambda text: text_fault(text) is None)
 json_values = st.recursive(
     st.none()
     | st.booleans()
