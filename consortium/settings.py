@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     upload_max_bytes: int = Field(default=5 * MIB, ge=1)
     request_max_bytes: int = Field(default=8 * MIB, ge=1)
     backup_hour: int = Field(default=2, ge=0, le=23, description="in the charter's zone")
-    backup_dir: Path | None = Field(default=None, description="default: `backups` in the folder")
+    backup_dir: Path = Field(default=Path("backups"), description="default: in the folder")
     backups_kept: int = Field(default=14, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
