@@ -59,9 +59,9 @@ def next_ms(
         confirmed_ms: when two persons last found the clock right.
 
     Raises:
-        Refusal: `ledger.clock` with `why`: `drift` (the clocks went apart by over 60 s since the
-            last leaf), `behind` (the wall clock is over 60 s before the last leaf), `gap` (at
-            start, over 24 h after it, and not confirmed in the last 24 h).
+        Refusal: `ledger.clock` with `seconds` and `why`: `drift` (the clocks went apart by over
+            60 s since the last leaf), `behind` (the wall clock is over 60 s before the last
+            leaf), `gap` (at start, over 24 h after it, and not confirmed in the last 24 h).
     """
     wall_ms = reading.wall_ms
     if last is not None:
@@ -96,4 +96,4 @@ def confirmed_ms(session: Session) -> int | None:
 
 
 def _wrong(why: str, off_ms: int) -> Refusal:
-    return Refusal(RefusalKind.UNAVAILABLE, "ledger.clock", why=why, seconds=off_ms // 1000)
+    return Refusal(RefusalKind.UNAVAILABLE, "ledger.clock", why=why, seconds=abs(off_ms) // 1000)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chain import merkle, policy, tiles
@@ -13,6 +14,7 @@ from chain.errors import ChainError
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.time import from_ms
 from consortium.ledger import journal, store
+from consortium.ledger.tables import SeenRow
 
 RECEIPTS_MAX = 256
 
@@ -85,6 +87,11 @@ def consistency(session: Session, *, old: int, new: int) -> tuple[bytes, ...]:
     ranges = merkle.consistency_ranges(old, new)
     read = _reader(session, ranges)
     return tuple(merkle.range_hash(start, end, read) for start, end in ranges)
+
+
+def seen_size(session: Session) -> int:
+    """How far this node has checked the ledger: the size of the largest checkpoint verified."""
+    return session.scalar(select(func.max(SeenRow.size))) or 0
 
 
 def tile(session: Session, path: str) -> bytes:

@@ -42,12 +42,16 @@ def code(answer: witness.View | Refusal) -> str:
 
 def test_the_view_grows_with_the_log(database: Database) -> None:
     assert view(database) is None
+    with database.read() as session:
+        assert receipts.seen_size(session) == 0
     old = 0
     for size in (1, 2, 3, 64, 65, 300):
         seen = advance(database, Log(size, KEY), old=old)
         assert seen == view(database)
         assert isinstance(seen, witness.View)
         assert (seen.size, seen.origin) == (size, KEY.name)
+        with database.read() as session:
+            assert receipts.seen_size(session) == size
         old = size
     assert kept(database) == []
 
