@@ -1,0 +1,120 @@
+"""Queries over a member's referrals, each scoped to the member. Private to the room."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from consortium.kernel.errors import invalid, missing
+from consortium.kernel.paging import Page, bounded
+from consortium.kernel.time import from_ms, to_ms
+from consortium.referrals.tables import ActTable, CaseTable
+
+_NEWEST = (CaseTable.opened_at, CaseTable.case_id)
+
+
+def find(session: Session, case_id: str, *, member: str) -> CaseTable | None:
+    """A member's row of a case."""
+    return session.get(CaseTable, (member, case_id))
+
+
+def need(session: Session, case_id: str, *, member: str) -> CaseTable:
+    """A member's row of a case. Raises Refusal `referral.missing_case`."""
+    found = find(session, case_id, member=member)
+    if found is None:
+        raise missing("referral.missing_case")
+    return found
+
+
+def by_number(session: Session, number: str, *, member: str) -> CaseTable | None:
+    """The row whose number stands on a slip."""
+    return session.scalar(
+        select(CaseTable).where(CaseTable.member == member, CaseTable.number == number)
+    )
+
+
+def by_open_key(session: Session, key: str, *, member: str) -> CaseTable | None:
+    """The open referral of a patient to a service."""
+    return session.scalar(
+        select(CaseTable).where(CaseTable.member == member, CaseTable.open_key == key)
+    )
+
+
+def refused_of(session: Session, *, member: str, patient: str) -> Sequence[CaseTable]:
+    """Requests for a patient that were refused and stand in the worklist."""
+    return session.scalars(
+        select(CaseTable)
+        .where(
+            CaseTable.member == member,
+            CaseTable.patient == patient,
+            CaseTable.state == "refused",
+            CaseTable.seen == 0,
+        )
+        .limit(20)
+    ).all()
+
+
+def page(
+    session: Session, *, member: str, patient: str = "", after: str = "", limit: int = 50
+) -> Page[CaseTable]:
+    """A member's referrals, newest first."""
+    limit = bounded(limit)
+    query = select(CaseTable).where(CaseTable.member == member)
+    if patient:
+        query = query.where(CaseTable.patient == patient)
+    if after:
+        place = tuple_(*_place(after), types=[column.type for column in _NEWEST])
+        query = query.where(tuple_(*_NEWEST) < place)
+    order = [column.desc() for column in _NEWEST]
+    rows = session.scalars(query.order_by(*order).limit(limit + 1)).all()
+    more = (
+        f"{to_ms(rows[limit - 1].opened_at)}.{rows[limit - 1].case_id}"[:120]
+        if (len(rows) > limit)
+        else None
+    )
+    return Page(rows[:limit], more)
+
+
+def by_case(
+    session: Session, *, member: str, patient: str = "", after: str = "", limit: int = 100
+) -> Sequence[CaseTable]:
+    """A member's referrals by rising case id (for the FHIR door)."""
+    query = select(CaseTable).where(CaseTable.member == member, CaseTable.case_id > after)
+    if patient:
+        query = query.where(CaseTable.patient == patient)
+    return session.scalars(query.order_by(CaseTable.case_id).limit(bounded(limit))).all()
+
+
+def act(session: Session, exchange: str, *, member: str) -> ActTable | None:
+    """What one exchange says at a member."""
+    return session.get(ActTable, (member, exchange))
+
+
+def acts(session: Session, case_id: str, *, member: str, limit: int = 100) -> Sequence[ActTable]:
+    """What the exchanges of a case say, newest first."""
+    return session.scalars(
+        select(ActTable)
+        .where(ActTable.member == member, ActTable.case_id == case_id)
+        .order_by(ActTable.at.desc(), ActTable.exchange.desc())
+        .limit(bounded(limit))
+    ).all()
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def load(text: str) -> dict[str, Any]:
+    found: dict[str, Any] = orjson.loads(text) if text else {}
+    return found
+
+
+def _place(after: str) -> tuple[datetime, str]:
+    try:
+        opened, case_id = after.split(".", 1)
+        return from_ms(int(opened)), case_id
+    except (ValueError, OverflowError) as error:
+        raise invalid("paging.after") from error
