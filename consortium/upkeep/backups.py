@@ -1,7 +1,8 @@
 """Backup of a node into one encrypted file, and the way back.
 
-In it: the database (SQLite's online backup, so that the node goes on), the node's settings and its
-keys. Never in it: guard files, so that a restored node knows that it was restored (PROTOCOL 2).
+In it: the database (SQLite's online backup, so that the node goes on) and the rest of the node's
+folder: settings, keys, policy, charter. Never in it: guard files, so that a restored node knows
+that it was restored (PROTOCOL 2).
 The file is age to the recovery key, which lies on paper in the member's safe. Attachments are
 sealed already and never change: each is copied once into a folder beside the file.
 """
@@ -30,7 +31,9 @@ from consortium.settings import NODE_FILE
 DATABASE: Final = "node.db"
 BLOBS: Final = "blobs"
 SUFFIX: Final = ".backup.age"
-_KEPT: Final = (NODE_FILE, "keys")
+GUARD: Final = "guard"
+# databases (a checked copy goes in), and what belongs to a running process
+_LEFT_OUT: Final = re.compile(r".*\.db.*|.*\.(?:lock|sock|log|new)")
 _STAMP: Final = "%Y%m%dT%H%M%SZ"
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*")
 
@@ -65,7 +68,7 @@ def backup(database: Database, file: Path, *, home: Path, recipients: Sequence[s
         with _workplace(file.parent) as place:
             snapshot(database, place / DATABASE)
             packed = place / "packed"
-            _pack(packed, [place / DATABASE, *(home / name for name in _KEPT)])
+            _pack(packed, [place / DATABASE, *_kept_in(home)])
             sealed = place / "sealed"
             _seal(packed, sealed, recipients)
             sealed.replace(file)
@@ -99,9 +102,8 @@ def restore(file: Path, home: Path, *, identity: str) -> None:
         check_file(unpacked / DATABASE)
         _copy_new(file.parent / BLOBS, home / BLOBS)
         # the settings come last: with them the folder is a node
-        for name in (*_KEPT[1:], DATABASE, NODE_FILE):
-            if (unpacked / name).exists():
-                (unpacked / name).replace(home / name)
+        for part in sorted(unpacked.iterdir(), key=lambda part: part.name == NODE_FILE):
+            part.replace(home / part.name)
     sync_folder(home)
 
 
@@ -186,6 +188,16 @@ def _workplace(folder: Path) -> Iterator[Path]:
         yield Path(place)
 
 
+def _kept_in(home: Path) -> list[Path]:
+    """What belongs into a backup beside the database, by name."""
+    files = [
+        part
+        for part in sorted(home.iterdir())
+        if part.is_file() and _NAME.fullmatch(part.name) and not _LEFT_OUT.fullmatch(part.name)
+    ]
+    return [*files, home / "keys"]
+
+
 def _pack(packed: Path, sources: Iterable[Path]) -> None:
     writer = zstandard.ZstdCompressor(level=3, threads=1)
     with (
@@ -223,7 +235,7 @@ def _unpack(packed: Path, folder: Path) -> None:
 
 
 def _take_out(folder: Path, name: PurePosixPath, content: IO[bytes]) -> None:
-    if name.parts[0] not in {DATABASE, *_KEPT} or not all(map(_NAME.fullmatch, name.parts)):
+    if name.parts[0] in {GUARD, BLOBS} or not all(map(_NAME.fullmatch, name.parts)):
         raise invalid("upkeep.backup_damaged")
     file = folder.joinpath(*name.parts)
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -19,6 +19,8 @@ from sqlalchemy.exc import DatabaseError
 
 from consortium import words
 from consortium.exchange import jws, requests, restored, state, timeline
+from consortium.exchange.guard import HubGuard
+from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms, to_ms
@@ -228,7 +230,23 @@ def ledger(settings: Settings, database: Database) -> Finding:
             publisher.check_tail(session)
         except Refusal as refusal:
             return _fault("ledger.damaged", index=refusal.facts.get("index", -1))
-        return _fine("ledger.ok", size=journal.size(session))
+        size = journal.size(session)
+    guarded = _guarded(settings)
+    if size < guarded:
+        return _fault("ledger.short", size=size, guarded=guarded)
+    return _fine("ledger.ok", size=size)
+
+
+def _guarded(settings: Settings) -> int:
+    """The size that the hub's guard vouches for; 0 where there is no guard yet."""
+    name = f"hub-{_node_id(KeyFolder(settings.home), HUB_MEMBER)}"
+    if not (settings.guard_dir / f"{name}.guardlog").exists():
+        return 0
+    guard = HubGuard(settings.guard_dir, name=name)
+    try:
+        return guard.size()
+    finally:
+        guard.close()
 
 
 def _node_id(folder: KeyFolder, member: str) -> str:

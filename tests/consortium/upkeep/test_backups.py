@@ -34,6 +34,8 @@ def home(tmp_path: Path) -> Path:
     save(folder, role="hub", port=8123)
     for name, content in {
         "keys/hospital/node.key": b"secret seed",
+        "policy": b"log hub.example",
+        "log.key": b"log key",
         "guard/node-1.guard": b"heads",
         f"blobs/ab/{BLOB}": b"sealed picture",
         f"blobs/ab/{BLOB}.12ab.new": b"half",
@@ -66,7 +68,9 @@ def test_what_was_backed_up_comes_back_without_the_guard(
     backups.restore(file, again, identity=str(recovery))
     assert Settings.read(again).port == 8123
     found = {str(path.relative_to(again)) for path in again.rglob("*") if path.is_file()}
-    assert found == {"node.toml", "node.db", "keys/hospital/node.key", f"blobs/ab/{BLOB}"}
+    assert found == {
+        "node.toml", "node.db", "policy", "log.key", "keys/hospital/node.key", f"blobs/ab/{BLOB}",
+    }  # fmt: skip
     assert (again / "keys/hospital/node.key").read_bytes() == b"secret seed"
     assert (again / f"blobs/ab/{BLOB}").read_bytes() == b"sealed picture"
     restored = Database(f"sqlite:///{again / 'node.db'}")
@@ -122,7 +126,7 @@ def test_a_damaged_file_is_told_and_leaves_no_node(
         assert list((tmp_path / "again").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["../evil", "keys/../../evil", "/evil", "guard/node.guard", "x"])
+@pytest.mark.parametrize("name", ["../evil", "keys/../../evil", "/evil", "guard/n.guard", ".ssh/x"])
 def test_a_file_sealed_by_another_hand_writes_nowhere_else(
     tmp_path: Path, recovery: pyrage.x25519.Identity, name: str
 ) -> None:

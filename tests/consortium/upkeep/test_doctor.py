@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from consortium import words
 from consortium.exchange import state
+from consortium.exchange.guard import HubGuard
 from consortium.exchange.tables import InboxRow, MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.time import to_ms
@@ -66,10 +67,12 @@ class Node:
         return {finding.code: finding for finding in found}
 
 
-def _told_by_ledger(signer: SeedSigner, age: Age) -> dict[str, tuple[dict[str, Any], int]]:
-    record = {"member": MEMBER, "use": "node", "public": signer.text, "from": 3, "until": None}
+def _told_by_ledger(
+    signer: SeedSigner, age: Age, *, member: str = MEMBER
+) -> dict[str, tuple[dict[str, Any], int]]:
+    record = {"member": member, "use": "node", "public": signer.text, "from": 3, "until": None}
     directory = {"state": "joined", "nodes": [signer.key_id], "sealing": age.recipient}
-    return {f"key:{signer.key_id}": (record, 3), f"member:{MEMBER}": (directory, 3)}
+    return {f"key:{signer.key_id}": (record, 3), f"member:{member}": (directory, 3)}
 
 
 @pytest.fixture
@@ -189,6 +192,16 @@ def _tampered_leaf(node: Node, patch: pytest.MonkeyPatch) -> None:
         session.execute(text("UPDATE ledger_entry SET leaf_hash = :other"), {"other": b"x" * 32})
 
 
+def _older_than_its_guard(node: Node, patch: pytest.MonkeyPatch) -> None:
+    _as_hub(node)
+    signer, age = KeyFolder(node.settings.home).make("consortium")
+    with node.database.write() as session:
+        state.write(session, _told_by_ledger(signer, age, member="consortium"), frozenset())
+    guard = HubGuard(node.settings.guard_dir, name=f"hub-{signer.key_id}")
+    guard.checkpoint(2, b"r" * 32)
+    guard.close()
+
+
 def _restored(node: Node, patch: pytest.MonkeyPatch) -> None:
     node_id = KeyFolder(node.settings.home).node(MEMBER).key_id
     with node.database.write() as session:
@@ -238,6 +251,7 @@ PLANTS: list[tuple[Plant, str]] = [
     (_clock_wrong, "clock.off"),
     (_hub_clock_behind, "clock.behind"),
     (_tampered_leaf, "ledger.damaged"),
+    (_older_than_its_guard, "ledger.short"),
     (_restored, "ledger.restored"),
     (_differing_entry, "ledger.alarm"),
     (_two_ledgers, "ledger.split"),
