@@ -1,6 +1,8 @@
 """Policies: the grammar, and who is enough."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chain import note, policy
 from chain.errors import ChainError, FormatError, KeyFormatError, PolicyError, SignatureError
@@ -180,3 +182,18 @@ def test_names_have_a_limit() -> None:
     assert len(policy.parse(("\n".join(lines[:-1]) + "\nquorum none\n").encode()).logs) == 1024
     with pytest.raises(FormatError):
         policy.parse(("\n".join(lines) + "\nquorum none\n").encode())
+
+
+WHOLE = b"".join(f"{line}\n".encode() for line in (LOG_LINE, *TWO_LEVELS))
+
+
+@given(st.data())
+def test_the_parser_only_refuses_or_reads(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(WHOLE)))
+    cut = data.draw(st.integers(0, 40))
+    changed = WHOLE[:at] + data.draw(st.binary(max_size=12)) + WHOLE[at + cut :]
+    try:
+        read = policy.parse(changed)
+    except ChainError:
+        return
+    assert read.quorum in ("none", *read.witnesses, *read.groups)
