@@ -4,14 +4,13 @@ A copy is made for the asker: it names the asker's own patient, and nothing of o
 asked for can be told from it (no narrative, no contained resource, no reference to other rows).
 """
 
-import calendar
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from consortium.fhir.codes import TYPES
-from consortium.kernel.time import ZONE
+from consortium.fhir.primitives import bounds
 from consortium.records.model import Scope
 
 Resource = Mapping[str, Any]
@@ -36,12 +35,17 @@ _WHEN: Final[Mapping[str, tuple[str, ...]]] = {
 
 _SIGNED = frozenset({"DiagnosticReport", "DocumentReference"})
 _UNSIGNED = frozenset({"registered", "partial", "preliminary"})
-_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_ZONED = re.compile(r"(?:Z|[+-]\d{2}:\d{2})$")
 _SUBJECTS = ("subject", "patient")
 _NAMED = frozenset(
     {"Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
 )
 """What a reference may name in words: no person but staff, and no other record."""
+_MASKED: Final = {
+    "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+    "valueCode": "masked",
+}
+"""Why a reference names nothing (hl7.org/fhir/R4/extension-data-absent-reason.html)."""
 
 
 def when(resource: Resource) -> Stretch | None:
@@ -73,28 +77,12 @@ def _stretch(value: object) -> Stretch | None:
 
 def _of_text(text: str) -> Stretch | None:
     """A FHIR date or dateTime as a stretch; None for anything else, or a time without its zone."""
+    if "T" in text and not _ZONED.search(text):
+        return None
     try:
-        if whole := _DATE.fullmatch(text):
-            return _of_date(*(int(part) if part else 0 for part in whole.groups()))
-        moment = datetime.fromisoformat(text)
+        return bounds(text)
     except ValueError:
         return None
-    if moment.tzinfo is None:
-        return None
-    moment = moment.astimezone(UTC)
-    return moment, moment + timedelta(milliseconds=1)
-
-
-def _of_date(year: int, month: int, day: int) -> Stretch:
-    first = date(year, month or 1, day or 1)
-    if day:
-        length = 1
-    elif month:
-        length = calendar.monthrange(year, month)[1]
-    else:
-        length = 365 + calendar.isleap(year)
-    start = datetime(first.year, first.month, first.day, tzinfo=ZONE)
-    return start.astimezone(UTC), (start + timedelta(days=length)).astimezone(UTC)
 
 
 def leaves(resource: Resource, scope: Scope) -> bool:
@@ -162,10 +150,9 @@ def _without_strangers(value: Any, together: set[str], inside: Mapping[str, str]
     if target in together:
         return {"reference": target}
     kind = inside.get(target) or target.partition("/")[0]
-    kept = {"type": kind} if kind in TYPES else {"type": "Resource"}
     if kind in _NAMED and "display" in value:
-        kept["display"] = value["display"]
-    return kept
+        return {"type": kind, "display": value["display"]}
+    return {"type": kind if kind in TYPES else "Resource", "extension": [_MASKED]}
 
 
 def subject_of(resource: Resource) -> str:

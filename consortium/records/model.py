@@ -6,14 +6,14 @@ consent covers what is asked; all else is a person's decision (product.md, 5.6; 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Final
 
 from consortium.fhir.identity import number_text, same_name
 from consortium.kernel.errors import Refusal, conflict, forbidden
-from consortium.kernel.time import to_ms
+from consortium.kernel.time import ZONE, to_ms
 
 Value = Mapping[str, Any]
 TOPIC = "record"
@@ -79,6 +79,14 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+class WithdrawReason(StrEnum):
+    """Who brought the patient's word that a consent is withdrawn."""
+
+    PATIENT = "patient"
+    GUARDIAN = "guardian"
+    MISTAKE = "mistake"
+
+
 class By(StrEnum):
     """Who decided a release: the node by itself, or a person."""
 
@@ -86,14 +94,15 @@ class By(StrEnum):
     PERSON = "person"
 
 
-RULES: Final[Mapping[tuple[State, Action], tuple[Side, State]]] = MappingProxyType(
+_BOTH = frozenset(Side)
+RULES: Final[Mapping[tuple[State, Action], tuple[frozenset[Side], State]]] = MappingProxyType(
     {
-        (State.NONE, Action.REQUEST): (Side.ASKER, State.REQUESTED),
-        (State.REQUESTED, Action.RELEASE): (Side.HOLDER, State.RELEASED),
-        (State.REQUESTED, Action.REFUSE): (Side.HOLDER, State.REFUSED),
-        (State.REQUESTED, Action.WITHDRAW): (Side.ASKER, State.WITHDRAWN),
-        (State.RELEASED, Action.WITHDRAW): (Side.ASKER, State.WITHDRAWN),
-        (State.REFUSED, Action.WITHDRAW): (Side.ASKER, State.WITHDRAWN),
+        (State.NONE, Action.REQUEST): (frozenset({Side.ASKER}), State.REQUESTED),
+        (State.REQUESTED, Action.RELEASE): (frozenset({Side.HOLDER}), State.RELEASED),
+        (State.REQUESTED, Action.REFUSE): (frozenset({Side.HOLDER}), State.REFUSED),
+        (State.REQUESTED, Action.WITHDRAW): (_BOTH, State.WITHDRAWN),
+        (State.RELEASED, Action.WITHDRAW): (_BOTH, State.WITHDRAWN),
+        (State.REFUSED, Action.WITHDRAW): (_BOTH, State.WITHDRAWN),
     }
 )
 """The states x actions table; what it does not name is refused."""
@@ -108,19 +117,21 @@ def side_of(case: Value, member: str) -> Side | None:
 
 def advance(case: Value, action: Action, *, member: str) -> State | Refusal:
     """The state after an action, or why not: `record.not_yours`, `record.state`."""
+    side = side_of(case, member)
+    if side is None:
+        return forbidden("record.not_yours")
     rule = RULES.get((State(case["state"]), action))
     if rule is None:
         return conflict("record.state", state=case["state"] or "none")
-    side, new = rule
-    if side_of(case, member) is not side:
-        return forbidden("record.not_yours")
-    return new
+    sides, new = rule
+    return new if side in sides else forbidden("record.not_yours")
 
 
 def opened(
     *,
     asker: str,
     holder: str,
+    types: Sequence[str],
     basis: str,
     urgency: str,
     contract: str,
@@ -128,7 +139,10 @@ def opened(
     time: datetime,
     answer: timedelta,
 ) -> dict[str, Any]:
-    """The case of a request just admitted, with the common head of every case."""
+    """The case of a request just admitted, with the common head of every case.
+
+    `answer` is the time that the holder has; `types` bound what any release may hold.
+    """
     return {
         "parties": sorted({asker, holder}),
         "state": State.REQUESTED.value,
@@ -143,6 +157,7 @@ def opened(
         "asker": asker,
         "holder": holder,
         "consent": basis,
+        "types": list(types),
     }
 
 
@@ -300,5 +315,8 @@ def decide(
 
 
 def asked_scope(types: Sequence[str], *, months: int, now: datetime) -> Scope:
-    """The scope of a request made now: these types, back over this many months of 30.4 days."""
-    return Scope(frozenset(types), now - timedelta(days=months * 365 / 12), now)
+    """The scope of a request made now: to the end of today, back over months of 30.4 days."""
+    today = now.astimezone(ZONE).date()
+    midnight = datetime(today.year, today.month, today.day, tzinfo=ZONE) + timedelta(days=1)
+    end = midnight.astimezone(UTC)
+    return Scope(frozenset(types), end - timedelta(days=round(months * 365 / 12)), end)

@@ -47,6 +47,14 @@ class CancelReason(StrEnum):
     OTHER = "other"
 
 
+class Basis(StrEnum):
+    """On what a booking is shared (PROTOCOL 3, *Consent*)."""
+
+    EXPLICIT = "explicit"
+    EMERGENCY = "emergency"
+    STATUTORY = "statutory"
+
+
 class Shown(StrEnum):
     """What a page says of a booking: its state, and what lies before and beside the ledger."""
 

@@ -1,0 +1,166 @@
+"""Bodies about records: Patient and Consent of a request, copies and Provenance of a release."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from consortium.fhir import gate, message, parts, signature, systems, types
+from consortium.kernel.actor import Actor
+from consortium.kernel.ids import new_id
+from consortium.ports import Signer
+from consortium.records.model import Consent, Identity, Scope
+
+ASKED: Final = "asked"
+"""The part that says for which days records are asked for, and why."""
+_AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What every body of one exchange needs. `actor` is None where the node acts by itself."""
+
+    event: str
+    exchange: str
+    case: str
+    sender: str
+    to: str
+    actor: Actor | None
+    now: datetime
+
+
+def request(
+    act: Act,
+    *,
+    patient: Mapping[str, Any],
+    asked: Scope,
+    consent: Consent,
+    image: Mapping[str, Any] | None,
+    question: str,
+    facts: Mapping[str, Any],
+    signer: Signer,
+) -> bytes:
+    """The body of a request: whom it is about, what is asked, what the patient allowed."""
+    person = f"Patient/{patient['id']}"
+    allowed = types.consent(
+        id_=new_id(act.now),
+        patient=person,
+        given=act.now,
+        basis=consent.basis.value,
+        members=[consent.party],
+        purpose=consent.purpose,
+        until=consent.until,
+        types=sorted(consent.scope.types),
+        data_period=(consent.scope.start, consent.scope.end),
+        image=image,
+    )
+    author = act.actor.name if act.actor else ""
+    said = parts.parameters(
+        ASKED, start=asked.start, end=asked.end, question=question, author=author
+    )
+    said = {"resourceType": "Parameters", "id": new_id(act.now), **said}
+    signed = [gate.dump(one) for one in (dict(patient), allowed, said)]
+    resources = [*signed, _signature(act, signed, signer), parts.parameters(**dict(facts))]
+    return _body(act, resources)
+
+
+def release(
+    act: Act,
+    *,
+    patient: Mapping[str, Any],
+    copies: Sequence[Mapping[str, Any]],
+    facts: Mapping[str, Any],
+    signer: Signer | None,
+) -> bytes:
+    """The body of a release: copies, where they come from, and whom they are about.
+
+    `patient` repeats what the asker said of its patient, nothing more. With a `signer` a person
+    stands for it.
+    """
+    raws = [gate.dump(dict(one)) for one in copies]
+    resources: list[Mapping[str, Any] | bytes] = [dict(patient), *raws]
+    if copies:
+        resources.append(_source(act, copies))
+    if signer is not None:
+        resources.append(_signature(act, [gate.dump(dict(patient)), *raws], signer))
+    resources.append(parts.parameters(**dict(facts)))
+    return _body(act, resources)
+
+
+def answer(act: Act, *, facts: Mapping[str, Any], text: str, signer: Signer | None) -> bytes:
+    """The body of a refusal or a withdrawal: its coded reason, and words where there are some."""
+    said = parts.parameters(ASKED, text=text, at=act.now)
+    said = {"resourceType": "Parameters", "id": new_id(act.now), **said}
+    raw = gate.dump(said)
+    resources: list[Mapping[str, Any] | bytes] = [raw]
+    if signer is not None:
+        resources.append(_signature(act, [raw], signer))
+    resources.append(parts.parameters(**dict(facts)))
+    return _body(act, resources)
+
+
+def echo(patient_id: str, identity: Identity) -> dict[str, Any]:
+    """The patient as the asker told it."""
+    return types.patient(
+        id_=patient_id,
+        name=identity.name,
+        sex=identity.sex or "unknown",
+        birth_date=identity.birth,
+        number=identity.number,
+    )
+
+
+def identifiers(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Business identifiers of a resource, (system, value), those that can be searched by."""
+    found = resource.get("identifier", [])
+    all_ = found if isinstance(found, list) else [found]
+    pairs = [(str(one.get("system", ""))[:255], str(one.get("value", ""))) for one in all_]
+    return list(dict.fromkeys(pair for pair in pairs if 0 < len(pair[1]) <= 255))
+
+
+def _source(act: Act, copies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Where the copies come from: the holder's own resources (hl7.org/fhir/R4/provenance.html)."""
+    custodian = {
+        "type": {"coding": [{"system": _AGENT, "code": "custodian"}]},
+        "who": {"reference": f"Organization/{act.sender}"},
+    }
+    return {
+        "resourceType": "Provenance",
+        "id": new_id(act.now),
+        "target": [{"reference": f"{one['resourceType']}/{one['id']}"} for one in copies],
+        "recorded": message.instant(act.now),
+        "agent": [custodian],
+        "entity": [
+            {
+                "role": "source",
+                "what": {"identifier": {"system": systems.CASE, "value": act.case}},
+            }
+        ],
+    }
+
+
+def _signature(act: Act, raws: Sequence[bytes], signer: Signer) -> bytes:
+    actor = act.actor
+    if actor is None:
+        raise ValueError("only a person signs")
+    return signature.sign(
+        raws,
+        event=act.event,
+        exchange_id=act.exchange,
+        key_id=signer.key_id,
+        role=min(role.value for role in actor.roles),
+        who=f"Practitioner/{actor.user}",
+        now=act.now,
+        sign=signer.sign,
+    )
+
+
+def _body(act: Act, resources: Sequence[Mapping[str, Any] | bytes]) -> bytes:
+    return message.build(
+        act.event,
+        source=act.sender,
+        destinations=[act.to],
+        resources=resources,
+        exchange_id=act.exchange,
+        now=act.now,
+    )

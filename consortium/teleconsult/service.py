@@ -1,0 +1,401 @@
+"""What people do with bookings: book a free time, move it, give it up, see what is booked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from consortium.contracts import service as contracts
+from consortium.desk import drafts
+from consortium.exchange import state
+from consortium.exchange.outbox import Draft, Post
+from consortium.kernel.actor import Actor, Role
+from consortium.kernel.errors import conflict, forbidden, invalid
+from consortium.kernel.ids import new_id
+from consortium.kernel.paging import Page
+from consortium.ports import Signer
+from consortium.scheduling import model as slots
+from consortium.scheduling import service as scheduling
+from consortium.scheduling.model import FreeSlot, SessionKind
+from consortium.teleconsult import applying, fhir, store
+from consortium.teleconsult.fhir import Act
+from consortium.teleconsult.model import (
+    QUESTION_MAX,
+    Basis,
+    CancelReason,
+    Shown,
+    Side,
+)
+from consortium.teleconsult.tables import BookingTable
+
+REQUEST = "booking.request/1"
+MOVE = "booking.move/1"
+CANCEL = "booking.cancel/1"
+PURPOSE = "TREAT"
+_AHEAD = (Shown.PENDING.value, Shown.BOOKED.value, Shown.TO_MOVE.value, Shown.REFUSED.value)
+_DONE = (Shown.OVER.value, Shown.CANCELLED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A booking as a doctor fills it in. `case` names a refused booking that is tried again."""
+
+    slot: str
+    urgency: str
+    question: str
+    consent: str
+    case: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A booking as one of its two members sees it."""
+
+    case: str
+    exchange: str
+    side: Side
+    other: str
+    contract: str
+    service: str
+    urgency: str
+    slot: str
+    start: datetime
+    minutes: int
+    holder_name: str
+    shown: Shown
+    code: str
+    clause: str
+    reason: str
+    author_name: str
+    patient: str
+    patient_name: str
+    patient_sex: str
+    patient_birth: str
+    question: str
+    opened_at: datetime
+
+
+def request(
+    session: Session,
+    form: Form,
+    *,
+    patient: Mapping[str, Any],
+    actor: Actor,
+    post: Post,
+    signer: Signer,
+    exchange: str,
+    now: datetime,
+) -> str:
+    """Sign and queue a booking of a free slot. `patient` is the FHIR Patient of this member.
+
+    Whether the slot is still free the hub decides; a refusal brings the form back as a draft.
+    Returns the case. The same exchange again books once.
+
+    Raises:
+        Refusal: `slot.unknown`, `slot.past`, `slot.cancelled`, `booking.question`,
+            `booking.consent`, or the contract's clause that is missing or used up.
+    """
+    actor.require(Role.TOWNSHIP_DOCTOR)
+    known = store.by_exchange(session, exchange, member=actor.member)
+    if known is not None:
+        return known.case_id
+    slot = scheduling.slot_at(session, form.slot)
+    _check(session, form, slot, now=now)
+    contract = _contract(session, slot, actor=actor, urgency=form.urgency, now=now)
+    case = _case_of(session, form, actor=actor, now=now)
+    act = Act(REQUEST, exchange, case, slot.provider, actor, now)
+    body = fhir.request(
+        act,
+        slot,
+        patient=patient,
+        question=form.question.strip(),
+        urgency=form.urgency,
+        basis=form.consent,
+        signer=signer,
+    )
+    _send(session, act, body, contract=contract, post=post)
+    _keep(session, act, form, slot, patient=patient, contract=contract)
+    drafts.discard(session, actor=actor, form=applying.form_name(str(patient["id"])))
+    return case
+
+
+def _check(session: Session, form: Form, slot: FreeSlot, *, now: datetime) -> None:
+    """What is known here against this slot and this form."""
+    if slot.kind != SessionKind.TELECONSULT:
+        raise invalid("booking.service")
+    if slot.start <= now:
+        raise invalid("slot.past")
+    if not slots.is_open(state.read(session, slots.session_name(slot.session))):
+        raise conflict("slot.cancelled")
+    if form.consent not in list(Basis):
+        raise invalid("booking.consent")
+    if not form.question.strip() or len(form.question) > QUESTION_MAX:
+        raise invalid("booking.question", most=QUESTION_MAX)
+
+
+def _contract(
+    session: Session, slot: FreeSlot, *, actor: Actor, urgency: str, now: datetime
+) -> str:
+    """The contract under which a member books; "" for an emergency that none covers."""
+    found = contracts.covering(
+        session,
+        taker=actor.member,
+        service=slot.service,
+        kind=SessionKind.TELECONSULT.value,
+        provider=slot.provider,
+        now=now,
+    )
+    if found:
+        return found[0].contract
+    # a contract of the two that lacks the service lets the check name the clause
+    for one in contracts.in_force(session, member=actor.member, now=now):
+        if slot.provider in one.terms.parties:
+            return one.contract
+    if urgency == "emergency":
+        return ""
+    raise forbidden("contract.none", clause="S")
+
+
+def _case_of(session: Session, form: Form, *, actor: Actor, now: datetime) -> str:
+    """A new case, or the one of a refused booking, which the ledger never opened."""
+    if form.case:
+        row = store.get(session, form.case, member=actor.member)
+        if row.state == Shown.REFUSED:
+            return row.case_id
+    return new_id(now)
+
+
+def _send(session: Session, act: Act, body: bytes, *, contract: str, post: Post) -> bool:
+    """Queue an exchange of a booking; False when it was queued before."""
+    draft = Draft(
+        id=act.exchange,
+        kind=act.event,
+        sender=act.actor.member,
+        to=(act.to,),
+        body=body,
+        case=act.case,
+        contract=contract,
+        purpose=PURPOSE,
+    )
+    return not post.send(session, draft, now=act.now).again
+
+
+def _keep(
+    session: Session,
+    act: Act,
+    form: Form,
+    slot: FreeSlot,
+    *,
+    patient: Mapping[str, Any],
+    contract: str,
+) -> None:
+    row = store.find(session, act.case, member=act.actor.member)
+    if row is None:
+        row = BookingTable(member=act.actor.member, case_id=act.case)
+        session.add(row)
+    row.exchange, row.side, row.other = act.exchange, Side.TAKER.value, act.to
+    row.contract, row.service, row.urgency = contract, slot.service, form.urgency
+    row.consent, row.state = form.consent, Shown.PENDING.value
+    row.slot, row.session, row.holder = slot.name, slot.session, slot.holder
+    row.holder_name = scheduling.holder_name(session, slot.session)
+    row.start_at, row.minutes = slot.start, slot.minutes
+    row.code = row.clause = row.reason = ""
+    row.author, row.author_name = act.actor.user, act.actor.name
+    row.patient = str(patient["id"])
+    row.patient_name = str(patient["name"][0].get("text", ""))[:200]
+    row.patient_sex = str(patient.get("gender", "unknown"))
+    row.patient_birth = str(patient.get("birthDate", ""))[:10]
+    row.patient_raw, row.question = b"", form.question.strip()
+    row.opened_at = row.changed_at = act.now
+    session.flush()
+    applying.show(session, row, now=act.now)
+
+
+def move(
+    session: Session,
+    case: str,
+    *,
+    slot: str,
+    actor: Actor,
+    post: Post,
+    exchange: str,
+    now: datetime,
+) -> None:
+    """Ask for another time of the same service; the old one is held until the ledger has moved it.
+
+    Raises:
+        Refusal: `booking.unknown`, `booking.state`, `booking.begun`, `slot.taken` and the others.
+    """
+    row = _own(session, case, actor=actor)
+    place = scheduling.slot_at(session, slot)
+    _still(session, row, now=now)
+    act = Act(MOVE, exchange, case, row.other, actor, now)
+    body = fhir.move(act, place, patient=_patient_reference(row))
+    _send(session, act, body, contract=row.contract, post=post)
+
+
+def cancel(
+    session: Session,
+    case: str,
+    *,
+    reason: str,
+    actor: Actor,
+    post: Post,
+    exchange: str,
+    now: datetime,
+) -> None:
+    """Give a booking up before it begins; slot and quota come back when the ledger has it.
+
+    Raises:
+        Refusal: `booking.unknown`, `booking.reason`, `booking.state`, `booking.begun`.
+    """
+    row = _own(session, case, actor=actor)
+    if reason not in list(CancelReason):
+        raise invalid("booking.reason")
+    _still(session, row, now=now)
+    act = Act(CANCEL, exchange, case, row.other, actor, now)
+    place = scheduling.slot_at(session, row.slot)
+    body = fhir.cancel(act, place, patient=_patient_reference(row), reason=reason)
+    _send(session, act, body, contract=row.contract, post=post)
+
+
+def give_up(session: Session, case: str, *, actor: Actor, now: datetime) -> None:
+    """Put a refused booking aside: its draft goes, it leaves the worklist.
+
+    Raises:
+        Refusal: `booking.unknown`, `booking.state` for one that was not refused.
+    """
+    row = _own(session, case, actor=actor)
+    if row.state != Shown.REFUSED:
+        raise conflict("booking.state", state=row.state)
+    row.state, row.changed_at = Shown.CANCELLED.value, now
+    drafts.discard(session, actor=actor, form=applying.form_name(row.patient))
+    applying.show(session, row, now=now)
+
+
+def _own(session: Session, case: str, *, actor: Actor) -> BookingTable:
+    actor.require(Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+    return store.get(session, case, member=actor.member)
+
+
+def _still(session: Session, row: BookingTable, *, now: datetime) -> None:
+    """Whether a booking can still be changed, by what is known here."""
+    if row.state not in store.FOLLOWED:
+        raise conflict("booking.state", state=row.state)
+    open_ = slots.is_open(state.read(session, slots.session_name(row.session)))
+    if open_ and row.start_at <= now:
+        raise conflict("booking.begun", state=row.state)
+
+
+def _patient_reference(row: BookingTable) -> str:
+    """The patient by the id that the clinic gave; the body of a move holds no other word of it."""
+    if row.side == Side.TAKER:
+        return f"Patient/{row.patient}"
+    return f"Patient/{fhir.patient_id(row.patient_raw)}"
+
+
+# ---------------------------------------------------------------- reading
+
+
+def booking(session: Session, case: str, *, actor: Actor) -> Booking:
+    """One booking of the actor's member. Raises Refusal `booking.unknown`."""
+    return _booking(_own(session, case, actor=actor))
+
+
+def bookings(
+    session: Session,
+    *,
+    actor: Actor,
+    done: bool = False,
+    own: bool = False,
+    after: str | None = None,
+    limit: int = 50,
+) -> Page[Booking]:
+    """Bookings of the actor's member by time: those ahead, or (`done`) those over and given up.
+
+    `own` leaves those whose specialist is the actor.
+    """
+    actor.require(Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+    found = store.page(
+        session,
+        member=actor.member,
+        states=_DONE if done else _AHEAD,
+        after=after,
+        limit=limit,
+        holder=actor.user if own else "",
+    )
+    return Page([_booking(row) for row in found.rows], found.after)
+
+
+def of_patient(session: Session, *, actor: Actor, patient: str) -> Sequence[Booking]:
+    """Bookings of one patient of the actor's member, the latest first."""
+    actor.require(Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+    return [
+        _booking(row) for row in store.of_patient(session, member=actor.member, patient=patient)
+    ]
+
+
+def _booking(row: BookingTable) -> Booking:
+    return Booking(
+        case=row.case_id,
+        exchange=row.exchange,
+        side=Side(row.side),
+        other=row.other,
+        contract=row.contract,
+        service=row.service,
+        urgency=row.urgency,
+        slot=row.slot,
+        start=row.start_at,
+        minutes=row.minutes,
+        holder_name=row.holder_name,
+        shown=Shown(row.state),
+        code=row.code,
+        clause=row.clause,
+        reason=row.reason,
+        author_name=row.author_name,
+        patient=row.patient,
+        patient_name=row.patient_name,
+        patient_sex=row.patient_sex,
+        patient_birth=row.patient_birth,
+        question=row.question,
+        opened_at=row.opened_at,
+    )
+
+
+# ---------------------------------------------------------------- what needs no exchange
+
+
+def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
+    """Bring bookings in line with what needs no exchange: a cancelled session, a time that is over.
+
+    Safe to run again. Returns how many bookings changed.
+    """
+    changed = 0
+    ids = store.booked_sessions(session, after=now, limit=limit)
+    values = state.read_many(session, [slots.session_name(one) for one in ids])
+    off = [one for one in ids if not slots.is_open(values.get(slots.session_name(one)))]
+    for row in store.in_sessions(session, off, limit=limit) if off else ():
+        row.state, row.changed_at = Shown.TO_MOVE.value, now
+        applying.show(session, row, now=now)
+        changed += 1
+    for row in store.over(session, now=now, limit=limit):
+        changed += _finish(session, row, now=now)
+    return changed
+
+
+def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
+    value = state.read(session, slots.session_name(row.session))
+    if row.state == Shown.TO_MOVE or not slots.is_open(value):
+        # a time that was cancelled stays to be moved, however late
+        if row.state == Shown.TO_MOVE:
+            return 0
+        row.state = Shown.TO_MOVE.value
+    elif row.start_at.timestamp() + row.minutes * 60 > now.timestamp():
+        return 0
+    else:
+        row.state = Shown.OVER.value
+    row.changed_at = now
+    applying.show(session, row, now=now)
+    return 1
