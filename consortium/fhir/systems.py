@@ -26,6 +26,8 @@ ID_NUMBER = "urn:oid:2.16.840.1.113883.2.23.1.19.1"
 """居民身份证."""
 SOCIAL_CARD = "urn:oid:2.16.840.1.113883.2.23.1.19.2"
 """社会保障卡."""
+OTHER_NUMBER = f"{ROOT}/NamingSystem/other-number"
+"""A passport or another document of a person without the two above."""
 CREDIT_CODE = f"{ROOT}/NamingSystem/unified-social-credit-code"
 """统一社会信用代码 (GB 32100)."""
 

@@ -16,12 +16,17 @@ from typing import Final
 from consortium.fhir.identity import id_number, number_text, same_name
 from consortium.fhir.primitives import birth_fault, bounds
 from consortium.fhir.text import text_fault
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import invalid
+from consortium.kernel.ids import PatientId
 
 SEXES: Final = ("male", "female", "other", "unknown")
 NUMBER_KINDS: Final = ("id_number", "social_card", "other")
 NO_NUMBER_REASONS: Final = ("newborn", "not_at_hand", "lost", "foreign", "unknown_person")
-ALLERGY_STATES: Final = ("unknown", "none_known", "known")
+LOCAL: Final = "local"
+"""Kind of the number that the member itself gives."""
+READERS: Final = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+"""Who may see patients; heads and administrators see cases and figures."""
 NAME_MAX: Final = 100
 TEXT_MAX: Final = 200
 
@@ -45,13 +50,36 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """A patient that the member has, as far as matching needs it."""
+class Patient:
+    """A patient as the rooms above see one. `source` is the member whom it came from, or empty."""
 
-    id: str
+    id: PatientId
+    member: str
+    local_number: str
     name: str
     sex: str
     birth: str
+    number: str
+    number_kind: str
+    no_number_reason: str
+    phone: str
+    address: str
+    source: str
+    disputed_with: str
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    updated_by: str
+
+    @property
+    def born(self) -> date | None:
+        """Day of birth, None when it is not known to the day."""
+        return birth_date(self.birth)
+
+    @property
+    def number_tail(self) -> str:
+        """The last four characters of the number: enough to tell two people apart on a screen."""
+        return self.number[-4:]
 
 
 class Match(StrEnum):
@@ -92,7 +120,7 @@ def checked(entry: Entry, *, now: datetime) -> Entry:
     return entry
 
 
-def match(entry: Entry, known: Known) -> Match:
+def match(entry: Entry, known: Patient) -> Match:
     """Whether an entry with the number of a known patient is that patient: name and sex are equal.
 
     A sex that is not known on one side contradicts nothing.
@@ -102,7 +130,7 @@ def match(entry: Entry, known: Known) -> Match:
     return Match.SAME if sex_fits and same_name(entry.name, known.name) else Match.OTHER
 
 
-def looks_like(entry: Entry, known: Known) -> bool:
+def looks_like(entry: Entry, known: Patient) -> bool:
     """Whether an entry without a number may be a known patient: a person must decide."""
     births_fit = not entry.birth or not known.birth or _overlap(entry.birth, known.birth)
     return same_name(entry.name, known.name) and births_fit
