@@ -1,4 +1,4 @@
-"""What a start loads: nothing that costs seconds on a clinic's PC and may wait (DESIGN 4, Start)."""
+"""What a start loads: nothing that costs seconds on a clinic's PC and may wait (DESIGN 4)."""
 
 import subprocess
 import sys
