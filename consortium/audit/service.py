@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, cast
 
@@ -16,8 +16,7 @@ from consortium.audit.tables import AuditHeadRow, EventRow
 from consortium.kernel.actor import Actor
 from consortium.kernel.paging import bounded
 
-_EVENTS = cast("Table", EventRow.__table__)
-_EVENT = _EVENTS.c
+_EVENT = cast("Table", EventRow.__table__).c
 _HEADS = cast("Table", AuditHeadRow.__table__)
 _LINK = (
     _EVENT.seq,
@@ -95,21 +94,7 @@ def record(
     last = _lock(session)
     link = Link(last.seq + 1, now, person, member or own, action, kind, name, patient, text)
     digest = hash_of(link, last.hash)
-    session.execute(
-        insert(_EVENTS).values(
-            seq=link.seq,
-            at=link.at,
-            user_id=link.user,
-            member=link.member,
-            action=link.action,
-            subject_type=link.subject_type,
-            subject=link.subject,
-            patient=link.patient,
-            facts=link.facts,
-            prev=last.hash,
-            hash=digest,
-        )
-    )
+    session.execute(insert(EventRow).values(**asdict(link), prev=last.hash, hash=digest))
     session.execute(update(_HEADS).where(_HEADS.c.id == 1).values(seq=link.seq, hash=digest))
     return link.seq
 
