@@ -159,6 +159,13 @@ class ExchangeKind(ABC):
     def refused(self, session: Session, opened: Opened) -> None:
         """Write local rows at the sender of a refused exchange; `opened.code` says why."""
 
+    def put_back(self, session: Session, opened: Opened) -> None:
+        """Write local rows when a recipient could not take a body of this kind.
+
+        `opened` is its `body.refuse`, at the sender of the body and at the recipient alike; shared
+        state has gone back already. `facts` hold the exchange (`of`) and the reason (`code`).
+        """
+
 
 class Permit(Protocol):
     """The contract check, given by wiring (contracts room). Pure over shared state."""

@@ -115,6 +115,18 @@ class BodyRefuse(_FromParameters):
             "body_refused": {"of": facts["of"], "code": facts["code"]},
         }
 
+    def apply(self, session: Session, opened: Opened) -> None:
+        """The room whose body it was puts its local rows back too."""
+        from consortium.exchange import timeline
+
+        try:
+            entry = timeline.one(session, member=opened.member, exchange_id=opened.facts["of"])
+        except Refusal:
+            return  # names an exchange that this member never had
+        kind = opened.post.registry.kind(entry.kind)
+        if kind is not None:
+            kind.put_back(session, opened)
+
 
 class DisputeRaise(_FromParameters):
     """A member whose own checks differ from a verdict says so to the hub and the sender."""

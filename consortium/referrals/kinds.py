@@ -19,6 +19,7 @@ from consortium.exchange.kinds import ExchangeKind, Opened, SubjectType, Values,
 from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.time import from_ms, to_ms
+from consortium.patients import adoption
 from consortium.referrals import model
 from consortium.referrals.model import Action, Opening, State
 from consortium.referrals.step import ReferralKind, case_name
@@ -31,7 +32,17 @@ _SPECIALISTS: Final = frozenset({Role.SPECIALIST})
 _URGENCY: Final[dict[str, FactRule]] = {"urgency": rules.code(*model.URGENCIES)}
 
 
-class Request(ReferralKind):
+class _Whole(ReferralKind):
+    """Carries everything the hospital needs, the patient among it."""
+
+    def inspect(self, session: Session, opened: Opened) -> Refusal | None:
+        if opened.message is None or (refusal := super().inspect(session, opened)):
+            return None if opened.message is None else refusal
+        patient = opened.message.one("Patient")
+        return adoption.inspect(session, member=opened.member, resource=patient, now=opened.now)
+
+
+class Request(_Whole):
     """A clinic asks a hospital's service to see a patient; signed by the doctor."""
 
     name = "referral.request/1"
@@ -85,7 +96,7 @@ class Request(ReferralKind):
         return model.opened(opening, time=time)
 
 
-class Resend(ReferralKind):
+class Resend(_Whole):
     """The clinic sends what was missing; the whole request again, signed anew."""
 
     name = "referral.resend/1"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from consortium.contracts.terms import TYPES
+from consortium.exchange.blobs import SEALED_SIZE_URL, digest_of
 from consortium.exchange.facts import Facts
 from consortium.fhir import systems
 from consortium.fhir.clinical import VITALS
@@ -199,23 +200,25 @@ def _vitals(message: Message) -> Iterator[Vital]:
                 yield Vital(name, str(part["valueQuantity"].get("value", "")), at)
 
 
-def _papers(message: Message) -> Iterator[Paper]:
-    from consortium.exchange.blobs import SEALED_SIZE_URL, digest_of
+def paper_of(attached: Mapping[str, Any]) -> Paper:
+    """A file by its FHIR Attachment, as exchange/blobs writes it."""
+    sizes = [
+        part["valueInteger"]
+        for part in attached.get("extension", ())
+        if part.get("url") == SEALED_SIZE_URL
+    ]
+    return Paper(
+        title=attached.get("title", ""),
+        content_type=attached.get("contentType", ""),
+        size=sizes[0] if sizes else 0,
+        sealed=digest_of(attached),
+        attachment=attached,
+    )
 
+
+def _papers(message: Message) -> Iterator[Paper]:
     for one in message.all("DocumentReference"):
-        attached = one["content"][0]["attachment"]
-        sizes = [
-            part["valueInteger"]
-            for part in attached.get("extension", ())
-            if part.get("url") == SEALED_SIZE_URL
-        ]
-        yield Paper(
-            title=attached.get("title", ""),
-            content_type=attached.get("contentType", ""),
-            size=sizes[0] if sizes else 0,
-            sealed=digest_of(attached),
-            attachment=attached,
-        )
+        yield paper_of(one["content"][0]["attachment"])
 
 
 def _code(concept: Any, system: str) -> str:

@@ -97,14 +97,19 @@ class ReferralKind(ExchangeKind):
         return None
 
     def apply(self, session: Session, opened: Opened) -> None:
-        from consortium.referrals import applying
+        from consortium.referrals.applying import apply
 
-        applying.apply(session, self.action, opened)
+        apply(session, self.action, opened)
 
     def refused(self, session: Session, opened: Opened) -> None:
-        from consortium.referrals import applying
+        from consortium.referrals.applying import refused
 
-        applying.refused(session, self.action, opened)
+        refused(session, self.action, opened)
+
+    def put_back(self, session: Session, opened: Opened) -> None:
+        from consortium.referrals.applying import put_back
+
+        put_back(session, opened)
 
 
 def case_name(header: Header) -> str:

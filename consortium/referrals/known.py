@@ -1,0 +1,112 @@
+"""What a referral form takes from what is known of a patient, and what it adds to it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from consortium.kernel.actor import Actor
+from consortium.kernel.errors import Refusal
+from consortium.kernel.time import ZONE
+from consortium.patients import snapshot
+from consortium.patients.model import Fact, FactKind
+from consortium.referrals.content import VITALS, Content, Vital
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a prefilled field is from: a member's id, empty for this one, and when."""
+
+    member: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prefilled:
+    """Content that is known already, with the source of each field."""
+
+    content: Content
+    sources: dict[str, Source]
+
+
+def prefill(session: Session, *, member: str, patient: str) -> Prefilled:
+    """What a new form begins with: diagnoses, vitals, medicines, allergies as last known."""
+    now_known = snapshot.latest(session, member=member, patient=patient)
+    vitals = tuple(
+        Vital(name, one.fact.text, one.at.astimezone(ZONE).isoformat(timespec="seconds"))
+        for name in VITALS
+        if (one := now_known.vital(name)) is not None
+    )
+    content = Content(
+        diagnosis="；".join(one.fact.text for one in now_known.diagnoses[:3]),
+        diagnosis_code=now_known.diagnoses[0].fact.code if now_known.diagnoses else "",
+        medication=tuple(one.fact.text for one in now_known.medications),
+        allergies=tuple(one.fact.text for one in now_known.allergies),
+        vitals=vitals,
+    )
+    lists = {
+        "diagnosis": now_known.diagnoses,
+        "medication": now_known.medications,
+        "allergies": now_known.allergies,
+        "vitals": now_known.vitals,
+    }
+    return Prefilled(content, {name: _source(all_of) for name, all_of in lists.items() if all_of})
+
+
+def learn(
+    session: Session,
+    content: Content,
+    *,
+    actor: Actor | str,
+    member: str,
+    patient: str,
+    source: str,
+    case: str,
+    at: datetime,
+    now: datetime,
+) -> None:
+    """Add what a form says to what is known of its patient.
+
+    What the index cannot take (a text too long for a fact) stays in the referral alone.
+    """
+    facts = [Fact(FactKind.DIAGNOSIS, content.diagnosis, content.diagnosis_code)]
+    facts += [Fact(FactKind.MEDICATION, text) for text in content.medication]
+    facts += [Fact(FactKind.ALLERGY, text) for text in content.allergies]
+    for fact in facts:
+        _note(session, [fact], actor, member, patient, source, case, at, now)
+    for vital in content.vitals:
+        taken = datetime.fromisoformat(vital.at) if vital.at else at
+        fact = Fact(FactKind.VITAL, vital.value, vital.code)
+        _note(session, [fact], actor, member, patient, source, case, taken, now)
+
+
+def _note(
+    session: Session,
+    facts: Sequence[Fact],
+    actor: Actor | str,
+    member: str,
+    patient: str,
+    source: str,
+    case: str,
+    at: datetime,
+    now: datetime,
+) -> None:
+    try:
+        snapshot.note(
+            session,
+            actor=actor,
+            member=member,
+            patient=patient,
+            facts=facts,
+            source=source,
+            case=case,
+            at=at,
+            now=now,
+        )
+    except Refusal:
+        return
+
+
+def _source(all_of: Sequence[snapshot.Noted]) -> Source:
+    return Source(all_of[0].source, all_of[0].at)
