@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pyrage import x25519
 
 from consortium.kernel.errors import Refusal, RefusalKind, conflict
+from consortium.kernel.system import sync_folder
 from consortium.members.statements import KEY_BYTES, b64, kid_of, unb64
 
 _NODE = "node.key"
@@ -115,6 +116,7 @@ def write_new(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def _damaged(member: str, name: str) -> Refusal:

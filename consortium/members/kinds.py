@@ -92,6 +92,10 @@ class _Keys(_Open):
         store.end_keys(session, model.ends_of(opened.facts))
         store.settle_list(session, opened.header.id, code="")
 
+    def refused(self, session: Session, opened: Opened) -> None:
+        """Remembered at the hub, whose node sent it; the member hears of it when it asks again."""
+        store.settle_list(session, opened.header.id, code=opened.code)
+
 
 class CharterSign(_Keys):
     """Entry 0 by the consortium; afterwards each member's own signature, which lets it in."""

@@ -65,6 +65,11 @@ def ends_of(facts: Facts) -> list[str]:
     return [str(one) for one in facts.get("ends", [])]
 
 
+def good_member_id(member: str) -> bool:
+    """Whether a new member may have this id."""
+    return _MEMBER_ID.fullmatch(member) is not None and member not in ("all", CONSORTIUM)
+
+
 def subjects(sender: str, facts: Facts) -> list[str]:
     """Every subject that a list, or a signature of the charter, reads or moves."""
     kids = [*map(kid, keys_of(facts)), *ends_of(facts), str(facts.get("by", ""))]
@@ -112,7 +117,9 @@ def judge_sign(get: Get, *, sender: str, facts: Facts) -> Refusal | None:
     key = get(f"key:{facts['by']}")
     if key is None or not _valid(key, member=sender) or key["use"] != "seal":
         return forbidden("members.signer")
-    message = statements.charter(digest=charter["hash"], origin=charter["origin"], member=sender)
+    message = statements.charter(
+        charter_hash=charter["hash"], origin=charter["origin"], member=sender
+    )
     if not verifies(key["public"], message, facts["signature"]):
         return forbidden("members.signature")
     return None
@@ -128,7 +135,7 @@ def judge_add(get: Get, *, sender: str, facts: Facts) -> Refusal | None:
     if "kind" in facts:
         if get(f"member:{facts['member']}") is not None:
             return conflict("members.member_known")
-        if _MEMBER_ID.fullmatch(facts["member"]) is None or facts["member"] == "all":
+        if not good_member_id(facts["member"]):
             return invalid("members.key_list", field="member")
         if facts["kind"] == CONSORTIUM or facts.get("ends") or "details" not in facts:
             return invalid("members.key_list", field="kind")
@@ -333,3 +340,18 @@ def charter_value(facts: Facts) -> Value:
 def uses_of(keys: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Key ids by use, for lists that hold one of each."""
     return {key["use"]: kid(key) for key in keys}
+
+
+def roles_of(kind: str) -> frozenset[Role]:
+    """The roles that people of a member may have; an unknown kind has the hospitals'."""
+    if kind == CONSORTIUM:
+        return frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN})
+    return frozenset(Role) - {Role.CONSORTIUM_ADMIN}
+
+
+FIRST_ROLES = {
+    CONSORTIUM: frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN}),
+    "lead": frozenset({Role.HEAD, Role.MEMBER_ADMIN}),
+    "clinic": frozenset({Role.HEAD, Role.MEMBER_ADMIN}),
+}
+"""Roles of the first account of a new member."""

@@ -17,9 +17,10 @@ from sqlalchemy.orm import Session
 
 from consortium.exchange import state
 from consortium.kernel.errors import Refusal, RefusalKind, forbidden, invalid
+from consortium.kernel.system import write_durably
 from consortium.kernel.time import from_ms, to_ms
 from consortium.members import box
-from consortium.members.keys import KeyFolder, SeedSigner, write_new
+from consortium.members.keys import KeyFolder, SeedSigner
 from consortium.members.statements import KEY_BYTES, b64, canonical
 
 TRIES_MAX = 5
@@ -103,8 +104,8 @@ class Seals:
         self._lock = threading.Lock()
 
     def keep(self, file: SealFile) -> None:
-        """Put a new seal into the folder. Raises Refusal `members.key_exists`."""
-        write_new(self._folder / file.member / _NAME, file.text)
+        """Put a new seal into the folder; joining does, before the ledger knows any seal."""
+        write_durably(self._folder / file.member / _NAME, file.text.encode())
 
     def held(self, member: str) -> bool:
         """Whether this member's seal lies here; the consortium's does not."""
@@ -178,14 +179,7 @@ class Seals:
         return 0
 
     def _count(self, member: str, failed: int, now: datetime) -> None:
-        path = self._tries(member)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        with fresh.open("w", encoding="ascii") as file:
-            file.write(f"{failed} {to_ms(now)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        write_durably(self._tries(member), f"{failed} {to_ms(now)}\n".encode())
 
     def _tries(self, member: str) -> Path:
         return self._folder / member / "seal.tries"

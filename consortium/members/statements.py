@@ -29,6 +29,7 @@ _KID_TAG = b"sharing-chain/key-id/1\0"
 _PROOF_TAG = b"sharing-chain/key-proof/1\0"
 _LIST_TAG = b"sharing-chain/key-list/1\0"
 _CHARTER_TAG = b"sharing-chain/charter/1\0"
+_SIGN_TAG = b"sharing-chain/charter-signature/1\0"
 _DETAILS_TAG = b"sharing-chain/details/1\0"
 _CODE_TAG = b"sharing-chain/code/1\0"
 
@@ -38,13 +39,21 @@ def b64(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
-def unb64(text: str, size: int) -> bytes | None:
-    """The bytes of canonical base64url without padding, None if it is not that or not `size`."""
+def unb64(text: str, size: int | None) -> bytes | None:
+    """The bytes of canonical base64url without padding, None if it is not that or not `size`.
+
+    A `size` of None takes any length.
+    """
     try:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except ValueError:
         return None
-    return raw if len(raw) == size and b64(raw) == text else None
+    return raw if len(raw) == (size or len(raw)) and b64(raw) == text else None
+
+
+def digest(tag: bytes, content: bytes) -> bytes:
+    """32 bytes over a domain tag and what it marks."""
+    return hashlib.sha256(tag + content).digest()
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:
@@ -57,7 +66,7 @@ def kid_of(public: bytes) -> str:
 
     Two uses of one key would share an id, and the second is refused: they are different keys.
     """
-    return hashlib.sha256(_KID_TAG + public).digest()[:_KID_BYTES].hex()
+    return digest(_KID_TAG, public)[:_KID_BYTES].hex()
 
 
 def ed25519_public(text: str) -> bytes | None:
@@ -105,19 +114,19 @@ def listed(kind: str, charter: str, facts: Mapping[str, Any]) -> bytes:
     return _LIST_TAG + canonical({"kind": kind, "charter": charter, "facts": rest})
 
 
-def charter(*, digest: str, origin: str, member: str) -> bytes:
+def charter(*, charter_hash: str, origin: str, member: str) -> bytes:
     """What a member's seal signs to keep to the charter."""
-    return _CHARTER_TAG + canonical({"charter": digest, "origin": origin, "member": member})
+    return _SIGN_TAG + canonical({"charter": charter_hash, "origin": origin, "member": member})
 
 
 def charter_hash(document: bytes) -> str:
     """SHA-256 of the charter as it stands, base64url."""
-    return b64(hashlib.sha256(_CHARTER_TAG + document).digest())
+    return b64(digest(_CHARTER_TAG, document))
 
 
 def details_hash(details: Mapping[str, Any]) -> str:
     """SHA-256 of a member's entry in the directory, base64url."""
-    return b64(hashlib.sha256(_DETAILS_TAG + canonical(details)).digest())
+    return b64(digest(_DETAILS_TAG, canonical(details)))
 
 
 def code_mac(secret: bytes, role: str, content: Mapping[str, Any]) -> str:

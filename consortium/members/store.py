@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from consortium.kernel.actor import Role
 from consortium.members.tables import (
     AccountRow,
     AttemptRow,
@@ -86,6 +87,15 @@ def replace_invitation(session: Session, row: InvitationRow) -> None:
 
 
 # ---------------------------------------------------------------- accounts
+
+
+def roles(text: str) -> frozenset[Role]:
+    """Roles as a row holds them."""
+    return frozenset(map(Role, orjson.loads(text)))
+
+
+def roles_text(held: frozenset[Role]) -> str:
+    return orjson.dumps(sorted(held)).decode()
 
 
 def account(session: Session, user: str, *, lock: bool = False) -> AccountRow | None:
@@ -183,9 +193,13 @@ def key_list(session: Session, list_id: str) -> KeyListRow | None:
     return session.get(KeyListRow, list_id)
 
 
-def key_lists(session: Session, *, states: Collection[str], limit: int) -> Sequence[KeyListRow]:
+def key_lists(
+    session: Session, *, states: Collection[str], limit: int, member: str = ""
+) -> Sequence[KeyListRow]:
     """Lists in these states, oldest first."""
     query = select(KeyListRow).where(KeyListRow.state.in_(states))
+    if member:
+        query = query.where(KeyListRow.member == member)
     return session.scalars(query.order_by(KeyListRow.id).limit(limit)).all()
 
 

@@ -39,12 +39,13 @@ class InvitationRow(Base):
     handle: Mapped[str] = mapped_column(String(8), primary_key=True)
     secret: Mapped[bytes] = mapped_column(LargeBinary(32))
     member: Mapped[str] = mapped_column(String(32))
+    kind: Mapped[str] = mapped_column(String(16))
     details: Mapped[str] = mapped_column(Text)
-    made_by: Mapped[str] = mapped_column(String(64))
+    made_by: Mapped[str] = mapped_column(String(40))
     expires_at: Mapped[datetime] = mapped_column(Instant)
     tries: Mapped[int] = mapped_column(Integer, default=0)
     answered: Mapped[str] = mapped_column(String(43), default="")
-    seal: Mapped[str] = mapped_column(String(32), default="")
+    key_list: Mapped[str] = mapped_column(String(40), default="")
 
 
 class AccountRow(Base):
