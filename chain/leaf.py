@@ -5,7 +5,7 @@ A leaf is ASCII, at most 8 KiB:
     <ledger time in ms since 1970> SP <verdict> LF <JWS in compact form>
 
 - no other line end, none at the end; the JWS stands exactly as it was signed;
-- time: a decimal from 1 to 2^53 - 1, no leading zero;
+- time: a decimal from 1 to 253402300799999 (the end of the year 9999), no leading zero;
 - verdict: `ok` and at most three outcome words, or a refusal's code and at most one detail (the
   contract clause, or the index that a duplicate repeats), parted by single spaces;
 - code: lower-case words of letters, digits and `_`, joined by dots, at most 64 characters, not
@@ -24,11 +24,11 @@ from chain.errors import FormatError
 from chain.merkle import leaf_hash
 
 LEAF_BYTES_MAX = 8 * 1024
-TIME_MS_MAX = 2**53 - 1
+TIME_MS_MAX = 253_402_300_799_999
 OUTCOME_WORDS_MAX = 3
 ADMITTED = "ok"
 
-_HEAD = re.compile(rb"([1-9][0-9]{0,15}) ([!-~]{1,64}(?: [!-~]{1,64}){0,3})")
+_HEAD = re.compile(rb"([1-9][0-9]{0,14}) ([!-~]{1,64}(?: [!-~]{1,64}){0,3})")
 _CODE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 _DETAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
 # 2 or 3 characters over a multiple of 4 leave 4 or 2 bits unused, which must be zero

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import Protocol
 
 from chain import keys
-from chain.encoding import INT_MAX, b64, unb64
+from chain.encoding import b64, unb64
 from chain.errors import FormatError, KeyFormatError, SignatureError
 
 ED25519 = 0x01
@@ -23,6 +23,8 @@ COSIGNATURE = 0x04
 
 NOTE_BYTES_MAX = 256 * 1024
 SIGNATURES_MAX = 64
+TIME_S_MAX = 253_402_300_799
+"""Latest time of a cosignature, the end of the year 9999; the specification lets it be refused."""
 _CONTROL = re.compile(rb"[\x00-\x09\x0b-\x1f]")
 _DASH = "— "
 _PRIVATE = "PRIVATE+KEY+"
@@ -79,7 +81,7 @@ class VerifierKey:
         time_s = None
         if self.kind == COSIGNATURE:
             time_s, signature = int.from_bytes(signature[:8], "big"), signature[8:]
-            if time_s > INT_MAX:
+            if time_s > TIME_S_MAX:
                 raise SignatureError("note.signature", f"The signature by {self.name} is bad.")
             text = cosigned(text, time_s)
         if not keys.verifies(self.public, text, signature):

@@ -17,7 +17,7 @@ REFUSED = st.tuples(CODE.filter(lambda c: c != "ok"), st.lists(WORD, max_size=1)
 )
 
 
-@given(st.integers(1, 2**53 - 1), ADMITTED | REFUSED, st.integers(0, 1000))
+@given(st.integers(1, 253_402_300_799_999), ADMITTED | REFUSED, st.integers(0, 1000))
 def test_reads_back(time_ms: int, verdict: str, number: int) -> None:
     made = leaf.make(time_ms=time_ms, verdict=verdict, jws=jws(number))
     assert leaf.parse(made.data) == made
@@ -57,7 +57,7 @@ def test_malformed_verdicts_are_refused(verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "time", [b"0", b"01", b"-1", b"+1", b"", b"1.5", b"9007199254740992", b"1" * 17]
+    "time", [b"0", b"01", b"-1", b"+1", b"", b"1.5", b"253402300800000", b"1" * 17]
 )
 def test_malformed_times_are_refused(time: bytes) -> None:
     with pytest.raises(FormatError):

@@ -129,6 +129,7 @@ def test_cosignatures_bind_their_time() -> None:
     for changed in (
         (1_700_000_001).to_bytes(8, "big") + line.signature[8:],
         b"\xff" * 8 + line.signature[8:],
+        cosignature(OTHER, TEXT, 253_402_300_800).signature,
         line.signature[8:],
         line.signature[:8],
     ):

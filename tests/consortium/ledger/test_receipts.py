@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chain import merkle, receipt, tiles
+from chain import checkpoint, leaf, merkle, note, receipt, tiles
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms
 from consortium.ledger import journal, publisher, receipts
-from tests.chain.making import Log, cosigner
+from tests.chain.making import Log, cosignature, cosigner
 from tests.chain.test_receipt import KEY as CHAIN_KEY
 from tests.chain.test_receipt import WITNESS
 from tests.consortium.ledger.making import NOW, ORIGIN, Memory, begin, grow, jws, log_key
@@ -198,3 +198,20 @@ def test_page_and_command_line_agree(tmp_path: Path) -> None:
             receipts.check(data, LOG_RULES)
         assert done.returncode == 1
         assert f"({reason(caught)})" in done.stdout
+
+
+def test_the_latest_times_are_shown_too() -> None:
+    """Whatever `chain` accepts has a date."""
+    last = leaf.make(time_ms=leaf.TIME_MS_MAX, verdict="ok", jws=jws(1))
+    head = checkpoint.Checkpoint(CHAIN_KEY.name, 1, last.hash)
+    signed = note.parse(checkpoint.sign(head, [CHAIN_KEY]))
+    line = cosignature(WITNESS, signed.text, note.TIME_S_MAX)
+    data = receipt.Receipt(
+        0, last.data, (), note.Note(signed.text, (*signed.signatures, line)).data
+    )
+    rules = receipts.policy_text(
+        CHAIN_KEY.verifier.text, f"witness clinic {cosigner(WITNESS).text}", "quorum clinic"
+    )
+    checked = receipts.check(data.data, rules)
+    assert checked.time.year == 9999
+    assert checked.cosigners["clinic"].year == 9999
