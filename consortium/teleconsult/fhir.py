@@ -119,7 +119,7 @@ def appointment(
         status=status,
         start=slot.start,
         end=slot.end,
-        actors={patient: "accepted", f"Organization/{slot.provider}": "accepted"},
+        actors={patient: "accepted", f"Practitioner/{slot.holder}": "accepted"},
         created=now,
         service=slot.service,
         slot=f"Slot/{scheduling.slot_id(slot.session, slot.number)}",

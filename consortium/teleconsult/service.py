@@ -192,9 +192,9 @@ def _keep(
     contract: str,
 ) -> None:
     row = store.find(session, act.case, member=act.actor.member)
+    fresh = row is None
     if row is None:
         row = BookingTable(member=act.actor.member, case_id=act.case)
-        session.add(row)
     row.exchange, row.side, row.other = act.exchange, Side.TAKER.value, act.to
     row.contract, row.service, row.urgency = contract, slot.service, form.urgency
     row.consent, row.state = form.consent, Shown.PENDING.value
@@ -209,6 +209,8 @@ def _keep(
     row.patient_birth = str(patient.get("birthDate", ""))[:10]
     row.patient_raw, row.question = b"", form.question.strip()
     row.opened_at = row.changed_at = act.now
+    if fresh:
+        session.add(row)
     session.flush()
     applying.show(session, row, now=act.now)
 
