@@ -7,17 +7,27 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from consortium.contracts import model, store
-from consortium.contracts.model import HOLDS, PROPOSE, State
-from consortium.contracts.notices import Notices, Waiting
+from consortium.contracts.model import HOLDS, PROPOSE, SIGN, WITHDRAW, Action, State
+from consortium.contracts.notices import News, Notices, Waiting
 from consortium.contracts.tables import ContractActRow, ContractDocumentRow, ContractDraftRow
 from consortium.exchange import state
 from consortium.exchange.kinds import Opened
 from consortium.fhir.message import Message, json_bytes_of, json_of
 from consortium.kernel.actor import Role
 from consortium.kernel.time import from_ms, to_ms
+from consortium.members import directory
 
 _SIGNABLE = frozenset({State.PROPOSED, State.SIGNED_BY_SOME})
 _HOLD_KINDS = frozenset(HOLDS.values())
+_NEWS: Mapping[str, str] = {
+    SIGN: "signed",
+    WITHDRAW: "withdrawn",
+    HOLDS[Action.SUSPEND]: "suspended",
+    HOLDS[Action.RESUME]: "resumed",
+    HOLDS[Action.TERMINATE]: "ending",
+}
+_FOR_ALL = frozenset({"in_force", "suspended", "resumed", "ending"})
+"""News that change what a doctor can send."""
 
 
 def note(session: Session, opened: Opened, *, notices: Notices) -> None:
@@ -47,7 +57,10 @@ def note(session: Session, opened: Opened, *, notices: Notices) -> None:
     if opened.header.kind in _HOLD_KINDS:
         store.drop_hold(session, contract=contract)
     session.flush()
-    _tell(session, opened, contract, notices=notices)
+    _wait(session, opened, contract, notices=notices)
+    if not opened.mine:
+        _tell(session, opened, contract, notices=notices)
+    notices.moved(session)
 
 
 def refused(session: Session, opened: Opened) -> None:
@@ -80,6 +93,26 @@ def _document(session: Session, opened: Opened, message: Message) -> None:
 
 
 def _tell(session: Session, opened: Opened, contract: str, *, notices: Notices) -> None:
+    word = _NEWS.get(opened.header.kind)
+    if word is None:
+        return
+    if State.IN_FORCE.value in opened.outcome:
+        word = State.IN_FORCE.value
+    row = store.document(session, contract=contract, member=opened.member)
+    everyone = word in _FOR_ALL
+    news = News(
+        member=opened.member,
+        contract=contract,
+        word=f"contract.notice.{word}",
+        title=row.title if row else contract,
+        party=directory.name(session, opened.header.sender),
+        roles=frozenset(Role) if everyone else frozenset({officer(session, opened.member)}),
+        about=opened.header.id,
+    )
+    notices.tell(session, news, now=opened.now)
+
+
+def _wait(session: Session, opened: Opened, contract: str, *, notices: Notices) -> None:
     value = state.read(session, f"contract:{contract}")
     if value is None or not _waits(value, opened):
         notices.close(session, member=opened.member, contract=contract, now=opened.now)

@@ -30,11 +30,35 @@ class Waiting:
         return f"/contracts/{self.contract}"
 
 
+@dataclass(frozen=True, slots=True)
+class News:
+    """What another party did to a contract, for the people of `member` in `roles`."""
+
+    member: str
+    contract: str
+    word: str
+    title: str
+    party: str
+    roles: frozenset[Role]
+    about: str
+
+    @property
+    def link(self) -> str:
+        """The contract's page."""
+        return f"/contracts/{self.contract}"
+
+
 class Notices:
-    """Rows of the worklist, one a member and contract; this plain one tells nobody."""
+    """Rows and notices of the worklist, one row a member and contract; this one tells nobody."""
 
     def put(self, session: Session, waiting: Waiting, *, now: datetime) -> None:
         """Show that it waits; the same again changes nothing."""
 
     def close(self, session: Session, *, member: str, contract: str, now: datetime) -> None:
         """It waits for this member no more."""
+
+    def tell(self, session: Session, news: News, *, now: datetime) -> None:
+        """Give a notice once for each act."""
+
+    def moved(self, session: Session) -> None:
+        """A contract changed: open pages are to be drawn anew."""

@@ -240,6 +240,11 @@ def remind(session: Session, *, now: datetime, limit: int = 100) -> int:
     return given
 
 
+def redraw(session: Session) -> None:
+    """Something beside the rows changed that open pages show."""
+    _changed(session)
+
+
 def _set(value: str | frozenset[str] | None) -> frozenset[str]:
     if value is None:
         return frozenset()
