@@ -1,1 +1,1 @@
-"""Ways between nodes: HTTPS, later files carried by hand."""
+"""Links to another node: HTTPS now, a carried file later."""

@@ -13,12 +13,12 @@ from consortium.exchange.identity import Identities
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.kinds import Registry
 from consortium.exchange.outbox import PENDING
-from consortium.exchange.tables import AckRow, InboxRow, OutboxRow
+from consortium.exchange.tables import AckRow, EntryRow, InboxRow, OutboxRow
 from consortium.fhir.message import Message
 from consortium.kernel.errors import missing
 from consortium.kernel.paging import Page, bounded
 from consortium.kernel.time import from_ms, to_ms
-from consortium.ledger import journal
+from consortium.ledger import journal, receipts
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,20 @@ def receipt_file(session: Session, *, member: str, exchange_id: str) -> bytes | 
     if inbox is None:
         raise missing("exchange.unknown")
     return None
+
+
+def hub_receipt(session: Session, exchange_id: str) -> bytes | None:
+    """At the hub, the tlog-proof file of any entry by its exchange id.
+
+    Raises:
+        Refusal: `exchange.unknown`.
+    """
+    index = session.scalar(
+        select(EntryRow.index).where(EntryRow.exchange == exchange_id).order_by(EntryRow.index)
+    )
+    if index is None:
+        raise missing("exchange.unknown")
+    return receipts.receipt(session, index)
 
 
 def message(

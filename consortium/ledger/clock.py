@@ -24,7 +24,7 @@ class Reading:
 
 
 class Timekeeper:
-    """The clock of one sequencing process; remembers both clocks as of its last leaf.
+    """The clock of one sequencing process; remembers both clocks as of its start and last leaf.
 
     One object for each process and ledger, as long as the process lives. Is itself a Clock.
     """
@@ -32,6 +32,7 @@ class Timekeeper:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.last: Reading | None = None
+        self.start = self.read()
 
     def now(self) -> datetime:
         return self._clock.now()
@@ -45,7 +46,12 @@ class Timekeeper:
 
 
 def next_ms(
-    reading: Reading, *, last: Reading | None, last_leaf_ms: int | None, confirmed_ms: int | None
+    reading: Reading,
+    *,
+    last: Reading | None,
+    last_leaf_ms: int | None,
+    confirmed_ms: int | None,
+    start: Reading | None = None,
 ) -> int:
     """The time of the next leaves; never before the last leaf (PROTOCOL 5).
 
@@ -54,7 +60,8 @@ def next_ms(
 
     Args:
         reading: both clocks now.
-        last: both clocks at this process's last leaf, None at its start.
+        last: both clocks at this process's last leaf, None before its first.
+        start: both clocks when the process began; a quiet weekend after it is no gap.
         last_leaf_ms: time of the last leaf, None on an empty ledger.
         confirmed_ms: when two persons last found the clock right.
 
@@ -64,17 +71,21 @@ def next_ms(
             leaf), `gap` (at start, over 24 h after it, and not confirmed in the last 24 h).
     """
     wall_ms = reading.wall_ms
-    if last is not None:
-        drift_ms = (wall_ms - last.wall_ms) - (reading.monotonic_ms - last.monotonic_ms)
+    since = last or start
+    if since is not None:
+        drift_ms = (wall_ms - since.wall_ms) - (reading.monotonic_ms - since.monotonic_ms)
         if abs(drift_ms) > DRIFT_MAX_MS:
             raise _wrong("drift", drift_ms)
     if last_leaf_ms is None:
         return wall_ms
     if wall_ms < last_leaf_ms - DRIFT_MAX_MS:
         raise _wrong("behind", wall_ms - last_leaf_ms)
-    confirmed = confirmed_ms is not None and -DRIFT_MAX_MS <= wall_ms - confirmed_ms <= GAP_MAX_MS
-    if last is None and wall_ms > last_leaf_ms + GAP_MAX_MS and not confirmed:
-        raise _wrong("gap", wall_ms - last_leaf_ms)
+    begun_ms = start.wall_ms if start is not None else wall_ms
+    confirmed = confirmed_ms is not None and (
+        begun_ms - GAP_MAX_MS <= confirmed_ms <= wall_ms + DRIFT_MAX_MS
+    )
+    if last is None and begun_ms > last_leaf_ms + GAP_MAX_MS and not confirmed:
+        raise _wrong("gap", begun_ms - last_leaf_ms)
     return max(wall_ms, last_leaf_ms)
 
 

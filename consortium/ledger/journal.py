@@ -106,6 +106,7 @@ def next_time(session: Session, head: Head, timekeeper: Timekeeper) -> int:
     time_ms = clocks.next_ms(
         reading,
         last=timekeeper.last,
+        start=timekeeper.start,
         last_leaf_ms=head.last_ms if head.size else None,
         confirmed_ms=clocks.confirmed_ms(session) if timekeeper.last is None else None,
     )

@@ -89,7 +89,7 @@ class Seed(_Told):
             f"member:{member}" for member in facts["nodes"]
         ]
 
-    def step(  # noqa: PLR0913
+    def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
@@ -125,7 +125,7 @@ class Open(_Told):
     def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
         return conflict("test.open") if values.get(f"case:{header.case}") else ""
 
-    def step(  # noqa: PLR0913
+    def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
@@ -146,11 +146,11 @@ class Say(_Told):
 
     def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
         case = values.get(f"case:{header.case}")
-        if case is None or header.sender not in case["parties"]:
+        if case is None or not header.members <= set(case["parties"]):
             return conflict("test.no_case")
         return conflict("test.closed") if case["state"] == "closed" else ""
 
-    def step(  # noqa: PLR0913
+    def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
@@ -164,7 +164,7 @@ class Say(_Told):
 
 
 class Claim(_Told):
-    """Takes a thing of the hub member's that only one may hold; its history is not the claimer's."""
+    """Takes a thing of the lead's that only one may hold; its history is not the claimer's."""
 
     name = "test.claim/1"
     opens_case = True
@@ -177,7 +177,7 @@ class Claim(_Told):
         thing = values.get(f"thing:{facts['thing']}")
         return conflict("test.taken") if thing and thing["holder"] else "got"
 
-    def step(  # noqa: PLR0913
+    def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
@@ -203,7 +203,7 @@ class GiveBack(_Told):
             return conflict("test.not_got")
         return ""
 
-    def step(  # noqa: PLR0913
+    def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from consortium.exchange import state, timeline
-from consortium.exchange.tables import InboxRow, SharedStateRow
+from consortium.exchange import blobs, state, timeline
+from consortium.exchange.tables import InboxRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal, receipts
+from tests.consortium.exchange.checks import folds_agree
 from tests.consortium.exchange.kinds import taken
 from tests.consortium.exchange.world import HUB, World
 
@@ -18,23 +19,6 @@ from tests.consortium.exchange.world import HUB, World
 @pytest.fixture
 def world(tmp_path: Path, new_database: Callable[[], Database]) -> World:
     return World(tmp_path, new_database)
-
-
-def folds_agree(world: World) -> None:
-    """For every node and subject in whose audience it is, its fold equals the hub's."""
-    with world.hub_database.read() as session:
-        truth = {row.subject: row.value for row in session.scalars(select(SharedStateRow))}
-    for name in world.clinics:
-        with world.databases[name].read() as session:
-            own = {row.subject: row.value for row in session.scalars(select(SharedStateRow))}
-        import orjson
-
-        mine = {
-            subject: value
-            for subject, value in truth.items()
-            if world.registry.audience(subject, orjson.loads(value)) & {"all", name}
-        }
-        assert own == mine
 
 
 def test_it_is_admitted_delivered_and_applied_once_on_both_sides(world: World) -> None:
@@ -58,7 +42,7 @@ def test_it_is_admitted_delivered_and_applied_once_on_both_sides(world: World) -
 
 def test_a_third_member_gets_nothing_of_it(
     tmp_path: Path, new_database: Callable[[], Database]
-) -> None:  # noqa: E501
+) -> None:
     world = World(tmp_path, new_database, ("a", "b", "c"))
     world.members["a"].send("test.open/1", ("b",), case="c1", urgency="routine")
     world.settle()
@@ -150,8 +134,6 @@ def test_a_body_that_a_recipient_cannot_accept_is_answered(world: World) -> None
 
 
 def test_an_attachment_follows_the_exchange(world: World) -> None:
-    from consortium.exchange import blobs
-
     a, b = world.members["a"], world.members["b"]
     with a.database.write() as session:
         blob = blobs.seal(

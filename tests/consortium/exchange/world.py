@@ -86,7 +86,7 @@ class Link:
 class Member:
     """One member's node parts: at the hub two of them share a database."""
 
-    def __init__(  # noqa: PLR0913
+    def __init__(
         self, name: str, database: Database, folder: Path, *, kinds: Registry, clock: VirtualClock,
         identity: Identity, identities: Identities, hub: bool,
     ) -> None:  # fmt: skip
@@ -107,7 +107,7 @@ class Member:
             caller=Caller(self.identity, link, self.clock), store=self.store, clock=self.clock, wake=self.wake, policy=policy,
         )  # fmt: skip
 
-    def send(  # noqa: PLR0913
+    def send(
         self, kind: str, to: tuple[str, ...], *, case: str = "", exchange: str = "",
         attachments: tuple[str, ...] = (), **facts: object,
     ) -> Queued:  # fmt: skip
@@ -177,6 +177,9 @@ class World:
 
     def start_hub(self) -> None:
         """Start, or start again after a kill: everything in memory is new."""
+        self.clock.advance(seconds=1)
+        with self.hub_database.write() as session:
+            journal.confirm_clock(session, first="p1", second="p2", now=self.clock.now())
         self.admission = Admission(
             self.hub_database, self.registry, clock=self.clock, guard=self.hub_guard, wake=Quiet()
         )

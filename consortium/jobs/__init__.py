@@ -1,0 +1,1 @@
+"""What runs by itself: idempotent jobs, one thread, one lease (DESIGN 3)."""

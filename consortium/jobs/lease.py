@@ -1,0 +1,33 @@
+"""One runner at a time: a row with a holder and an end, taken and renewed in one transaction."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from consortium.jobs.tables import LeaseRow
+
+LEASE = timedelta(seconds=30)
+
+
+def take(session: Session, *, name: str, holder: str, now: datetime) -> bool:
+    """Take or renew the lease; False while another holder's runs.
+
+    A lease that ends further ahead than one lease length was written by a clock that is no
+    longer right, and does not hold.
+    """
+    row = session.get(LeaseRow, name, with_for_update=True)
+    if row is None:
+        session.add(LeaseRow(name=name, holder=holder, until=now + LEASE))
+        session.flush()
+        return True
+    if row.holder != holder and now < row.until <= now + LEASE:
+        return False
+    row.holder, row.until = holder, now + LEASE
+    return True
+
+
+def release(session: Session, *, name: str, holder: str) -> None:
+    """Let go of the lease, so that a successor need not wait for its end."""
+    row = session.get(LeaseRow, name)
+    if row is not None and row.holder == holder:
+        session.delete(row)

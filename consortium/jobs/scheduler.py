@@ -1,0 +1,108 @@
+"""The one thread that runs jobs: woken by whoever has work for it, and by the clock."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from consortium.jobs import lease
+from consortium.jobs.tables import JobRow
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.kernel.log import logger
+from consortium.ports import Clock
+
+_LEASE_NAME = "jobs"
+_log = logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job: `run_once(now)` does what is due and may be repeated at any time.
+
+    It manages its own transactions, because its work may lie on both sides of a call over a link.
+    `every` is the longest pause between two runs; a wake-up shortens it for jobs with `on_wake`.
+    """
+
+    name: str
+    run_once: Callable[[datetime], object]
+    every: timedelta
+    on_wake: bool = False
+
+
+class Scheduler:
+    """Runs jobs one after the other while this process holds the lease."""
+
+    def __init__(
+        self, database: Database, jobs: Sequence[Job], *, clock: Clock, period_s: float
+    ) -> None:
+        self._database = database
+        self._jobs = jobs
+        self._clock = clock
+        self._period_s = period_s
+        self._holder = f"{os.getpid()}-{id(self):x}"
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._last: dict[str, float] = {}
+        self._thread: threading.Thread | None = None
+
+    def notify(self) -> None:
+        """Fits the port `Wake`: run the jobs that wait for work now."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Begin to run jobs in a thread of its own."""
+        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the job that runs now, and let go of the lease."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+        with self._database.write() as session:
+            lease.release(session, name=_LEASE_NAME, holder=self._holder)
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            woken = self._wake.wait(self._period_s)
+            self._wake.clear()
+            if not self._stop.is_set():
+                self.run_due(woken=woken)
+
+    def run_due(self, *, woken: bool) -> None:
+        """Run what is due once, if the lease can be had."""
+        try:
+            with self._database.write() as session:
+                mine = lease.take(
+                    session, name=_LEASE_NAME, holder=self._holder, now=self._clock.now()
+                )
+        except Exception:  # a door: the thread must outlive a full disk
+            _log.exception("jobs.lease")
+            return
+        if not mine:
+            return
+        for job in self._jobs:
+            due = self._clock.monotonic() - self._last.get(job.name, float("-inf"))
+            if due >= job.every.total_seconds() or (woken and job.on_wake):
+                self._run(job)
+
+    def _run(self, job: Job) -> None:
+        self._last[job.name] = self._clock.monotonic()
+        trouble = ""
+        try:
+            job.run_once(self._clock.now())
+        except Refusal as refusal:
+            trouble = refusal.code
+            _log.warning("jobs.refused", job=job.name, code=refusal.code)
+        except Exception as fault:  # a door: one job's fault must not end the others
+            trouble = type(fault).__name__
+            _log.exception("jobs.fault", job=job.name)
+        if trouble or job.every >= timedelta(minutes=1):
+            self._note(job, trouble)
+
+    def _note(self, job: Job, trouble: str) -> None:
+        with self._database.write() as session:
+            session.merge(JobRow(name=job.name, ran_at=self._clock.now(), trouble=trouble[:64]))
