@@ -27,10 +27,15 @@ def why(caught: pytest.ExceptionInfo[Refusal]) -> object:
 def test_time_never_goes_back(
     wall_ms: int, last_wall_ms: int, mono: int, last_mono: int, leaf_ms: int, confirmed: int | None
 ) -> None:
-    for last in (None, Reading(last_wall_ms, last_mono)):
+    before = Reading(last_wall_ms, last_mono)
+    for last, start in ((None, None), (before, None), (None, before), (before, before)):
         try:
             time_ms = next_ms(
-                Reading(wall_ms, mono), last=last, last_leaf_ms=leaf_ms, confirmed_ms=confirmed
+                Reading(wall_ms, mono),
+                last=last,
+                start=start,
+                last_leaf_ms=leaf_ms,
+                confirmed_ms=confirmed,
             )
         except Refusal:
             continue
@@ -80,6 +85,38 @@ def test_a_gap_at_start_asks_two_persons(
         return
     with pytest.raises(Refusal) as caught:
         next_ms(now, last=None, last_leaf_ms=T, confirmed_ms=confirmed)
+    assert why(caught) == "gap"
+
+
+def test_a_quiet_weekend_after_the_start_is_no_gap() -> None:
+    start = Reading(T + 1_000, 0)
+    now = Reading(T + 1_000 + 3 * GAP_MAX_MS, 3 * GAP_MAX_MS)
+    assert next_ms(now, last=None, start=start, last_leaf_ms=T, confirmed_ms=None) == now.wall_ms
+    jumped = Reading(now.wall_ms + DRIFT_MAX_MS + 1, now.monotonic_ms)
+    with pytest.raises(Refusal) as caught:
+        next_ms(jumped, last=None, start=start, last_leaf_ms=T, confirmed_ms=None)
+    assert why(caught) == "drift"
+
+
+@pytest.mark.parametrize(
+    ("confirmed_ms", "good"),
+    [(None, False), (3 * GAP_MAX_MS, True), (GAP_MAX_MS, True), (GAP_MAX_MS - 1, False)],
+)
+def test_a_gap_before_the_start_stays_one_until_confirmed(
+    confirmed_ms: int | None, good: bool
+) -> None:
+    """Waiting does not heal it; a confirmation serves as long as the process then runs."""
+    start = Reading(T + 2 * GAP_MAX_MS, 0)
+    now = Reading(T + 4 * GAP_MAX_MS, 2 * GAP_MAX_MS)
+    confirmed = None if confirmed_ms is None else T + confirmed_ms
+    if good:
+        assert (
+            next_ms(now, last=None, start=start, last_leaf_ms=T, confirmed_ms=confirmed)
+            == now.wall_ms
+        )
+        return
+    with pytest.raises(Refusal) as caught:
+        next_ms(now, last=None, start=start, last_leaf_ms=T, confirmed_ms=confirmed)
     assert why(caught) == "gap"
 
 
