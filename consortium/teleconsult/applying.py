@@ -8,13 +8,16 @@ from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
 from consortium.exchange.kinds import Opened
+from consortium.exchange.outbox import Draft, Post
 from consortium.kernel.actor import Role
-from consortium.kernel.ids import CaseId, MemberId, PatientId, UserId
+from consortium.kernel.errors import Refusal
+from consortium.kernel.ids import CaseId, MemberId, PatientId, UserId, new_id
 from consortium.kernel.time import ZONE
 from consortium.members import directory
+from consortium.patients import adoption
 from consortium.scheduling import service as scheduling
 from consortium.teleconsult import fhir, store
-from consortium.teleconsult.model import TOPIC, Action, Shown, Side
+from consortium.teleconsult.model import TOPIC, Action, CancelReason, Shown, Side
 from consortium.teleconsult.tables import BookingTable
 
 _NEEDS = {
@@ -25,6 +28,8 @@ _NEEDS = {
     (Side.PROVIDER, Shown.BOOKED): "booking.need.held",
     (Side.PROVIDER, Shown.TO_MOVE): "booking.need.move",
 }
+CANCEL = "booking.cancel/1"
+PURPOSE = "TREAT"
 _CLOSED = frozenset({Shown.CANCELLED, Shown.OVER})
 _MINE = frozenset({(Side.TAKER, Shown.REFUSED), (Side.PROVIDER, Shown.TO_MOVE)})
 
@@ -63,16 +68,7 @@ def refused(session: Session, action: Action, opened: Opened) -> None:
     row.code, row.clause, row.changed_at = opened.code[:64], opened.clause[:16], opened.now
     if action is Action.REQUEST and row.exchange == opened.header.id:
         row.state = Shown.REFUSED.value
-        drafts.give_back(
-            session,
-            user=row.author,
-            member=row.member,
-            form=form_name(row.patient),
-            fields=fields_of(row),
-            code=opened.code,
-            clause=opened.clause,
-            now=opened.now,
-        )
+        _give_back(session, row, now=opened.now)
     session.flush()
     show(session, row, now=opened.now)
     if action is not Action.REQUEST:
@@ -87,6 +83,67 @@ def refused(session: Session, action: Action, opened: Opened) -> None:
             now=opened.now,
             about=opened.header.id,
         )
+
+
+def put_back(session: Session, opened: Opened) -> None:
+    """The other side could not take a request: its form comes back, and its slot is given back."""
+    row = store.find(session, opened.header.case, member=opened.member)
+    if row is None or row.side != Side.TAKER or row.exchange != opened.facts["of"]:
+        return
+    row.state, row.changed_at = Shown.REFUSED.value, opened.now
+    row.code = str(opened.facts["code"])[:64]
+    _give_back(session, row, now=opened.now)
+    show(session, row, now=opened.now)
+    try:
+        send_cancel(
+            session,
+            row,
+            post=opened.post,
+            reason=CancelReason.OTHER.value,
+            exchange=new_id(opened.now),
+            now=opened.now,
+        )
+    except Refusal:
+        # the time is over or this node may not sign: nothing is left to give back
+        return
+
+
+def send(session: Session, act: fhir.Act, body: bytes, *, contract: str, post: Post) -> None:
+    """Queue an exchange of a booking."""
+    draft = Draft(
+        id=act.exchange,
+        kind=act.event,
+        sender=act.sender,
+        to=(act.to,),
+        body=body,
+        case=act.case,
+        contract=contract,
+        purpose=PURPOSE,
+    )
+    post.send(session, draft, now=act.now)
+
+
+def send_cancel(
+    session: Session, row: BookingTable, *, post: Post, reason: str, exchange: str, now: datetime
+) -> None:
+    """Queue the cancelling of a booking."""
+    act = fhir.Act(CANCEL, exchange, row.case_id, row.member, row.other, now)
+    place = scheduling.slot_at(session, row.slot)
+    body = fhir.cancel(act, place, patient=f"Patient/{row.patient_ref}", reason=reason)
+    send(session, act, body, contract=row.contract, post=post)
+
+
+def _give_back(session: Session, row: BookingTable, *, now: datetime) -> None:
+    drafts.give_back(
+        session,
+        user=row.author,
+        member=row.member,
+        form=form_name(row.patient),
+        fields=fields_of(row),
+        code=row.code,
+        clause=row.clause,
+        now=now,
+    )
 
 
 def fields_of(row: BookingTable) -> dict[str, str]:
@@ -173,11 +230,11 @@ def _received(session: Session, opened: Opened) -> BookingTable:
         reason="",
         author=told.author,
         author_name=told.author_name[:200],
-        patient="",
+        patient=_patient(session, opened),
+        patient_ref=told.patient_id,
         patient_name=told.name[:200],
         patient_sex=told.sex,
         patient_birth=told.birth[:10],
-        patient_raw=told.patient,
         question=told.question,
         opened_at=opened.time,
         changed_at=opened.now,
@@ -185,6 +242,24 @@ def _received(session: Session, opened: Opened) -> BookingTable:
     _place(session, row, opened.facts["slot"])
     session.add(row)
     return row
+
+
+def _patient(session: Session, opened: Opened) -> str:
+    """The member's own id of the patient: taken into the index where another member sent it."""
+    if opened.message is None:
+        return ""
+    person = opened.message.one("Patient")
+    if opened.mine:
+        return str(person["id"])
+    adopted = adoption.adopt(
+        session,
+        member=opened.member,
+        resource=person,
+        raw=opened.message.original(person),
+        source=opened.header.sender,
+        now=opened.now,
+    )
+    return str(adopted.patient.id)
 
 
 def _place(session: Session, row: BookingTable, slot: str) -> None:

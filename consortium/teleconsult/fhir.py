@@ -33,24 +33,24 @@ class Told:
     sex: str
     birth: str
     question: str
-    patient: bytes
+    patient_id: str
     author: str
     author_name: str
 
 
-NOTHING: Final = Told("", "unknown", "", "", b"", "", "")
+NOTHING: Final = Told("", "unknown", "", "", "", "", "")
 """What is known of a request whose body is not here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """What every body of one exchange of a booking needs: which case, who acts, to whom, when."""
+    """What every body of one exchange of a booking needs: which case, from whom, to whom, when."""
 
     event: str
     exchange: str
     case: str
+    sender: str
     to: str
-    actor: Actor
     now: datetime
 
 
@@ -58,18 +58,22 @@ def request(
     act: Act,
     slot: FreeSlot,
     *,
-    patient: Mapping[str, Any],
+    patient: bytes,
     question: str,
     urgency: str,
     basis: str,
+    actor: Actor,
     signer: Signer,
 ) -> bytes:
-    """The body of a request: patient, question, consent and time, signed by the doctor."""
-    person = f"Patient/{patient['id']}"
+    """The body of a request: patient, question, consent and time, signed by the doctor.
+
+    `patient` are the bytes of the clinic's own Patient.
+    """
+    person = f"Patient/{patient_id(patient)}"
     asked = types.service_request(
         id_=act.case,
         patient=person,
-        requester=f"Practitioner/{act.actor.user}",
+        requester=f"Practitioner/{actor.user}",
         authored=act.now,
         category=CATEGORY,
         service=slot.service,
@@ -79,7 +83,7 @@ def request(
         reason=question,
         case=act.case,
     )
-    asked["requester"]["display"] = act.actor.name
+    asked["requester"]["display"] = actor.name
     consent = types.consent(
         id_=new_id(act.now),
         patient=person,
@@ -89,14 +93,14 @@ def request(
         purpose="TREAT",
     )
     booked = appointment(slot, case=act.case, patient=person, now=act.now)
-    signed = [gate.dump(one) for one in (asked, booked, consent, dict(patient))]
+    signed = [patient, *(gate.dump(one) for one in (asked, booked, consent))]
     provenance = signature.sign(
         signed,
         event=act.event,
         exchange_id=act.exchange,
         key_id=signer.key_id,
-        role=min(role.value for role in act.actor.roles),
-        who=f"Practitioner/{act.actor.user}",
+        role=min(role.value for role in actor.roles),
+        who=f"Practitioner/{actor.user}",
         now=act.now,
         sign=signer.sign,
     )
@@ -107,7 +111,7 @@ def request(
         urgency=urgency,
         consent=basis,
     )
-    return _body(act, [*signed, provenance, facts])
+    return _body(act, [*signed, provenance, facts], focus=[f"ServiceRequest/{act.case}"])
 
 
 def appointment(
@@ -141,14 +145,20 @@ def cancel(act: Act, slot: FreeSlot, *, patient: str, reason: str) -> bytes:
     return _body(act, [ended, parts.parameters(reason=reason)])
 
 
-def _body(act: Act, resources: Sequence[Mapping[str, Any] | bytes]) -> bytes:
+def _body(
+    act: Act,
+    resources: Sequence[Mapping[str, Any] | bytes],
+    *,
+    focus: Sequence[str] | None = None,
+) -> bytes:
     return message.build(
         act.event,
-        source=act.actor.member,
+        source=act.sender,
         destinations=[act.to],
         resources=resources,
         exchange_id=act.exchange,
         now=act.now,
+        focus=focus,
     )
 
 
@@ -165,15 +175,15 @@ def told(body: Message) -> Told:
         sex=str(person.get("gender", "unknown")),
         birth=str(person.get("birthDate", "")),
         question=str(asked.get("reasonCode", [{}])[0].get("text", "")),
-        patient=body.original(person),
+        patient_id=str(person["id"]),
         author=str(asked["requester"].get("reference", "")).removeprefix("Practitioner/")[:64],
         author_name=str(asked["requester"].get("display", "")),
     )
 
 
 def patient_id(raw: bytes) -> str:
-    """The id of a Patient by its bytes, "unknown" where none came."""
-    return str(gate.parse(raw)["id"]) if raw else "unknown"
+    """The id of a Patient by its bytes."""
+    return str(gate.parse(raw)["id"])
 
 
 def inspect(action: Action, opened: Opened) -> Refusal | None:

@@ -16,6 +16,7 @@ from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Opened, SubjectType, Values, Verdict, version_of
 from consortium.fhir import parts
 from consortium.kernel.errors import Refusal, conflict, invalid
+from consortium.patients import adoption
 from consortium.scheduling import model as slots
 from consortium.scheduling.model import SessionKind
 from consortium.teleconsult import applying, fhir, model
@@ -34,13 +35,23 @@ class _BookingKind(ExchangeKind):
         return parts.parameters_of(message)
 
     def inspect(self, session: Session, opened: Opened) -> Refusal | None:
-        return None if opened.message is None else fhir.inspect(self.action, opened)
+        if opened.message is None:
+            return None
+        if refusal := fhir.inspect(self.action, opened):
+            return refusal
+        if self.action is not Action.REQUEST:
+            return None
+        person = opened.message.one("Patient")
+        return adoption.inspect(session, member=opened.member, resource=person, now=opened.now)
 
     def apply(self, session: Session, opened: Opened) -> None:
         applying.apply(session, self.action, opened)
 
     def refused(self, session: Session, opened: Opened) -> None:
         applying.refused(session, self.action, opened)
+
+    def put_back(self, session: Session, opened: Opened) -> None:
+        applying.put_back(session, opened)
 
 
 class BookingRequest(_BookingKind):

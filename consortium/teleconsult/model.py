@@ -16,9 +16,9 @@ QUESTION_MAX = 2000
 
 
 class State(StrEnum):
-    """States of a booking on the ledger; NONE when its first exchange was sent back."""
+    """States of a booking on the ledger; SENT_BACK when the recipient could not take it."""
 
-    NONE = ""
+    SENT_BACK = "sent_back"
     BOOKED = "booked"
     CANCELLED = "cancelled"
 
@@ -68,14 +68,13 @@ class Shown(StrEnum):
 
 RULES: Final[Mapping[tuple[State, Action], tuple[frozenset[Side], State]]] = MappingProxyType(
     {
-        (State.NONE, Action.REQUEST): (frozenset({Side.TAKER}), State.BOOKED),
         (State.BOOKED, Action.MOVE): (frozenset(Side), State.BOOKED),
         (State.BOOKED, Action.CANCEL): (frozenset(Side), State.CANCELLED),
         # the slot of a booking that came back is still held until the booking is cancelled
-        (State.NONE, Action.CANCEL): (frozenset(Side), State.CANCELLED),
+        (State.SENT_BACK, Action.CANCEL): (frozenset(Side), State.CANCELLED),
     }
 )
-"""The states x actions table; what it does not name is refused."""
+"""The states x actions table; what it does not name is refused. A request opens a new case."""
 
 
 def side_of(case: Value, member: str) -> Side | None:
@@ -98,12 +97,12 @@ def advance(
         return forbidden("booking.not_yours")
     rule = RULES.get((State(case["state"]), action))
     if rule is None:
-        return conflict("booking.state", state=case["state"] or "none")
+        return conflict("booking.state", state=case["state"])
     sides, new = rule
     if side not in sides:
         return forbidden("booking.not_yours")
     if session_open and case["start"] <= to_ms(time):
-        return conflict("booking.begun", state=case["state"] or "none")
+        return conflict("booking.begun", state=case["state"])
     return new
 
 
@@ -141,7 +140,7 @@ def opened(
         "contract": contract,
         "version": version,
         "urgency": urgency,
-        "prior": State.NONE.value,
+        "prior": State.SENT_BACK.value,
         "topic": TOPIC,
         "taker": taker,
         "provider": provider,

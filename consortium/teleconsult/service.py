@@ -1,20 +1,21 @@
 """What people do with bookings: book a free time, move it, give it up, see what is booked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
 from consortium.contracts import service as contracts
 from consortium.desk import drafts
 from consortium.exchange import state
-from consortium.exchange.outbox import Draft, Post
+from consortium.exchange.outbox import Post
 from consortium.kernel.actor import Actor, Role
-from consortium.kernel.errors import conflict, forbidden, invalid
+from consortium.kernel.errors import conflict, invalid, missing
 from consortium.kernel.ids import new_id
 from consortium.kernel.paging import Page
+from consortium.patients import service as patients
+from consortium.patients.model import Patient
 from consortium.ports import Signer
 from consortium.scheduling import model as slots
 from consortium.scheduling import service as scheduling
@@ -32,8 +33,6 @@ from consortium.teleconsult.tables import BookingTable
 
 REQUEST = "booking.request/1"
 MOVE = "booking.move/1"
-CANCEL = "booking.cancel/1"
-PURPOSE = "TREAT"
 _AHEAD = (Shown.PENDING.value, Shown.BOOKED.value, Shown.TO_MOVE.value, Shown.REFUSED.value)
 _DONE = (Shown.OVER.value, Shown.CANCELLED.value)
 
@@ -81,21 +80,22 @@ def request(
     session: Session,
     form: Form,
     *,
-    patient: Mapping[str, Any],
+    patient: str,
     actor: Actor,
     post: Post,
     signer: Signer,
     exchange: str,
     now: datetime,
 ) -> str:
-    """Sign and queue a booking of a free slot. `patient` is the FHIR Patient of this member.
+    """Sign and queue a booking of a free slot for a patient of the actor's member.
 
     Whether the slot is still free the hub decides; a refusal brings the form back as a draft.
     Returns the case. The same exchange again books once.
 
     Raises:
         Refusal: `slot.unknown`, `slot.past`, `slot.cancelled`, `booking.question`,
-            `booking.consent`, or the contract's clause that is missing or used up.
+            `booking.consent`, `patients.missing`, or the contract's clause that is missing or used
+            up.
     """
     actor.require(Role.TOWNSHIP_DOCTOR)
     known = store.by_exchange(session, exchange, member=actor.member)
@@ -103,21 +103,25 @@ def request(
         return known.case_id
     slot = scheduling.slot_at(session, form.slot)
     _check(session, form, slot, now=now)
-    contract = _contract(session, slot, actor=actor, urgency=form.urgency, now=now)
+    person = patients.find(session, member=actor.member, patient=patient)
+    if person is None:
+        raise missing("patients.missing")
+    contract = _contract(session, slot, actor=actor, now=now)
     case = _case_of(session, form, actor=actor, now=now)
-    act = Act(REQUEST, exchange, case, slot.provider, actor, now)
+    act = Act(REQUEST, exchange, case, actor.member, slot.provider, now)
     body = fhir.request(
         act,
         slot,
-        patient=patient,
+        patient=patients.resource(session, member=actor.member, patient=person.id),
         question=form.question.strip(),
         urgency=form.urgency,
         basis=form.consent,
+        actor=actor,
         signer=signer,
     )
-    _send(session, act, body, contract=contract, post=post)
-    _keep(session, act, form, slot, patient=patient, contract=contract)
-    drafts.discard(session, actor=actor, form=applying.form_name(str(patient["id"])))
+    applying.send(session, act, body, contract=contract, post=post)
+    _keep(session, act, form, slot, person=person, actor=actor, contract=contract)
+    drafts.discard(session, actor=actor, form=applying.form_name(person.id))
     return case
 
 
@@ -135,10 +139,8 @@ def _check(session: Session, form: Form, slot: FreeSlot, *, now: datetime) -> No
         raise invalid("booking.question", most=QUESTION_MAX)
 
 
-def _contract(
-    session: Session, slot: FreeSlot, *, actor: Actor, urgency: str, now: datetime
-) -> str:
-    """The contract under which a member books; "" for an emergency that none covers."""
+def _contract(session: Session, slot: FreeSlot, *, actor: Actor, now: datetime) -> str:
+    """The contract under which a member books; "" when there is none with that hospital."""
     found = contracts.covering(
         session,
         taker=actor.member,
@@ -149,37 +151,23 @@ def _contract(
     )
     if found:
         return found[0].contract
-    # a contract of the two that lacks the service lets the check name the clause
-    for one in contracts.in_force(session, member=actor.member, now=now):
-        if slot.provider in one.terms.parties:
-            return one.contract
-    if urgency == "emergency":
-        return ""
-    raise forbidden("contract.none", clause="S")
+    # one of the two that does not cover it lets the check name the clause
+    held = contracts.listing(session, actor=actor, now=now).rows
+    with_them = [one for one in held if slot.provider in one.parties]
+    with_them.sort(key=lambda one: one.state.value not in ("in_force", "suspended"))
+    return with_them[0].contract if with_them else ""
 
 
 def _case_of(session: Session, form: Form, *, actor: Actor, now: datetime) -> str:
-    """A new case, or the one of a refused booking, which the ledger never opened."""
-    if form.case:
-        row = store.get(session, form.case, member=actor.member)
-        if row.state == Shown.REFUSED:
-            return row.case_id
+    """A new case, or the one of a refused booking, if the ledger never opened it."""
+    row = store.find(session, form.case, member=actor.member) if form.case else None
+    if row is None or row.state != Shown.REFUSED:
+        return new_id(now)
+    if state.read(session, f"case:{row.case_id}") is None:
+        return row.case_id
+    row.state, row.changed_at = Shown.CANCELLED.value, now
+    applying.show(session, row, now=now)
     return new_id(now)
-
-
-def _send(session: Session, act: Act, body: bytes, *, contract: str, post: Post) -> bool:
-    """Queue an exchange of a booking; False when it was queued before."""
-    draft = Draft(
-        id=act.exchange,
-        kind=act.event,
-        sender=act.actor.member,
-        to=(act.to,),
-        body=body,
-        case=act.case,
-        contract=contract,
-        purpose=PURPOSE,
-    )
-    return not post.send(session, draft, now=act.now).again
 
 
 def _keep(
@@ -188,13 +176,14 @@ def _keep(
     form: Form,
     slot: FreeSlot,
     *,
-    patient: Mapping[str, Any],
+    person: Patient,
+    actor: Actor,
     contract: str,
 ) -> None:
-    row = store.find(session, act.case, member=act.actor.member)
+    row = store.find(session, act.case, member=act.sender)
     fresh = row is None
     if row is None:
-        row = BookingTable(member=act.actor.member, case_id=act.case)
+        row = BookingTable(member=act.sender, case_id=act.case)
     row.exchange, row.side, row.other = act.exchange, Side.TAKER.value, act.to
     row.contract, row.service, row.urgency = contract, slot.service, form.urgency
     row.consent, row.state = form.consent, Shown.PENDING.value
@@ -202,12 +191,10 @@ def _keep(
     row.holder_name = scheduling.holder_name(session, slot.session)
     row.start_at, row.minutes = slot.start, slot.minutes
     row.code = row.clause = row.reason = ""
-    row.author, row.author_name = act.actor.user, act.actor.name
-    row.patient = str(patient["id"])
-    row.patient_name = str(patient["name"][0].get("text", ""))[:200]
-    row.patient_sex = str(patient.get("gender", "unknown"))
-    row.patient_birth = str(patient.get("birthDate", ""))[:10]
-    row.patient_raw, row.question = b"", form.question.strip()
+    row.author, row.author_name = actor.user, actor.name
+    row.patient, row.patient_ref, row.patient_name = person.id, person.id, person.name
+    row.patient_sex, row.patient_birth = person.sex, person.birth
+    row.question = form.question.strip()
     row.opened_at = row.changed_at = act.now
     if fresh:
         session.add(row)
@@ -233,9 +220,9 @@ def move(
     row = _own(session, case, actor=actor)
     place = scheduling.slot_at(session, slot)
     _still(session, row, now=now)
-    act = Act(MOVE, exchange, case, row.other, actor, now)
-    body = fhir.move(act, place, patient=_patient_reference(row))
-    _send(session, act, body, contract=row.contract, post=post)
+    act = Act(MOVE, exchange, case, row.member, row.other, now)
+    body = fhir.move(act, place, patient=f"Patient/{row.patient_ref}")
+    applying.send(session, act, body, contract=row.contract, post=post)
 
 
 def cancel(
@@ -257,10 +244,7 @@ def cancel(
     if reason not in list(CancelReason):
         raise invalid("booking.reason")
     _still(session, row, now=now)
-    act = Act(CANCEL, exchange, case, row.other, actor, now)
-    place = scheduling.slot_at(session, row.slot)
-    body = fhir.cancel(act, place, patient=_patient_reference(row), reason=reason)
-    _send(session, act, body, contract=row.contract, post=post)
+    applying.send_cancel(session, row, post=post, reason=reason, exchange=exchange, now=now)
 
 
 def give_up(session: Session, case: str, *, actor: Actor, now: datetime) -> None:
@@ -289,13 +273,6 @@ def _still(session: Session, row: BookingTable, *, now: datetime) -> None:
     open_ = slots.is_open(state.read(session, slots.session_name(row.session)))
     if open_ and row.start_at <= now:
         raise conflict("booking.begun", state=row.state)
-
-
-def _patient_reference(row: BookingTable) -> str:
-    """The patient by the id that the clinic gave; the body of a move holds no other word of it."""
-    if row.side == Side.TAKER:
-        return f"Patient/{row.patient}"
-    return f"Patient/{fhir.patient_id(row.patient_raw)}"
 
 
 # ---------------------------------------------------------------- reading

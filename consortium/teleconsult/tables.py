@@ -5,7 +5,6 @@ from datetime import datetime
 from sqlalchemy import (
     Index,
     Integer,
-    LargeBinary,
     PrimaryKeyConstraint,
     String,
     Text,
@@ -52,10 +51,10 @@ class BookingTable(Base):
     author: Mapped[str] = mapped_column(String(64))
     author_name: Mapped[str] = mapped_column(String(200))
     patient: Mapped[str] = mapped_column(String(64))
+    patient_ref: Mapped[str] = mapped_column(String(64))
     patient_name: Mapped[str] = mapped_column(String(200))
     patient_sex: Mapped[str] = mapped_column(String(16))
     patient_birth: Mapped[str] = mapped_column(String(10))
-    patient_raw: Mapped[bytes] = mapped_column(LargeBinary)
     question: Mapped[str] = mapped_column(Text)
     opened_at: Mapped[datetime] = mapped_column(Instant)
     changed_at: Mapped[datetime] = mapped_column(Instant)

@@ -108,6 +108,7 @@ class Mini:
         self.queue: list[Draft] = []
         self.verdicts: list[Verdict] = []
         self.refuse_next: Refusal | None = None
+        self.people: dict[str, str] = {}
 
     def post(self, member: str) -> Post:
         return cast("Post", self.posts[member])

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import date, datetime
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -11,12 +10,13 @@ from consortium.contracts import service as contracts
 from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
-from consortium.fhir import types
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.kernel.ids import KeyId, MemberId, UserId, new_id
 from consortium.kernel.time import to_ms
+from consortium.patients import service as patients
+from consortium.patients.model import Entry
 from consortium.scheduling import kinds as scheduling_kinds
 from consortium.scheduling import model as slots
 from consortium.scheduling import publishing
@@ -47,10 +47,14 @@ def at(text: str) -> datetime:
     return slots.moment_of(MONDAY, slots.clock_of(text))
 
 
-def a_patient(member: str) -> dict[str, Any]:
-    return types.patient(
-        id_=f"p-{member}", name="潘玉芬", sex="female", birth_date="1970-03-02", member=member
-    )
+def register(mini: Mini, actor: Actor, **changes: str) -> str:
+    entry = Entry(
+        **{"name": "潘玉芬", "sex": "female", "birth": "1970-03-02",
+           "no_number_reason": "not_at_hand", **changes}
+    )  # fmt: skip
+    with mini.databases[actor.member].write() as session:
+        made = patients.register(session, actor=actor, entry=entry, now=mini.now, confirmed=True)
+    return made.patient.id
 
 
 @pytest.fixture
@@ -65,6 +69,7 @@ def mini(new_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch) 
         queries=queries,
     )
     publish(made, "08:30", "09:00", "09:30", "10:00")
+    made.people = {actor.member: register(made, actor) for actor in (HAN, PAN)}
     return made
 
 
@@ -102,7 +107,7 @@ def book(mini: Mini, actor: Actor, slot: str, *, exchange: str = "", **changes: 
         return service.request(
             session,
             a_form(slot, **changes),
-            patient=a_patient(actor.member),
+            patient=mini.people[actor.member],
             actor=actor,
             post=mini.post(actor.member),
             signer=KeyInMemory(actor.key, b"k" * 32),
@@ -154,7 +159,7 @@ def test_two_clinics_race_and_the_loser_keeps_the_form_and_is_offered_three(mini
     assert row is not None
     assert (row.need, row.turn) == ("booking.need.refused", "mine")
     with mini.databases["yunling"].read() as session:
-        draft = drafts.read(session, actor=PAN, form=applying.form_name("p-yunling"))
+        draft = drafts.read(session, actor=PAN, form=applying.form_name(mini.people["yunling"]))
     assert draft is not None
     assert (draft.code, draft.fields["question"]) == ("slot.taken", "血压控制不好，请指导用药")
     assert draft.exchange != second.id
@@ -166,7 +171,9 @@ def test_two_clinics_race_and_the_loser_keeps_the_form_and_is_offered_three(mini
     assert mini.deliver()[0].ok
     assert shown(mini, PAN, lost).shown is Shown.BOOKED
     with mini.databases["yunling"].read() as session:
-        assert drafts.read(session, actor=PAN, form=applying.form_name("p-yunling")) is None
+        assert (
+            drafts.read(session, actor=PAN, form=applying.form_name(mini.people["yunling"])) is None
+        )
 
 
 def test_a_double_click_books_once(mini: Mini) -> None:
