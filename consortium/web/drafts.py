@@ -1,0 +1,74 @@
+"""Drafts of any form: kept by the browser two seconds after typing, and by a button without it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Query, Request
+from sqlalchemy.orm import Session
+from starlette.datastructures import FormData
+from starlette.responses import JSONResponse, Response
+
+from consortium.desk import drafts
+from consortium.kernel.actor import Actor
+from consortium.web.deps import Now, PageRoute, SignedIn, Writing
+from consortium.web.guard import Fields, local_path
+from consortium.web.pages import after, look_of
+from consortium.web.wording import clock, t, written
+
+router = APIRouter(route_class=PageRoute)
+
+FORMS: Final[dict[str, str]] = {}
+"""Where a form's page is, by the name before its colon: `{"referral": "/referrals/new"}`. Rooms'
+pages add theirs; the word is `draft.NAME`. What follows the colon goes along as `about`."""
+OWN_FIELDS = frozenset({"csrf", "exchange", "keep", "lock_password"})
+SHOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A draft that its author has not sent."""
+
+    word: str
+    href: str
+    at: datetime
+
+
+def kept(session: Session, *, actor: Actor) -> Sequence[Kept]:
+    """The person's drafts, last saved first, of forms whose page is known."""
+    found = []
+    for draft in drafts.of(session, actor=actor, limit=SHOWN):
+        name, _, about = draft.form.partition(":")
+        if name in FORMS:
+            href = FORMS[name] + (f"?about={about}" if about else "")
+            found.append(Kept(t(f"draft.{name}"), href, draft.saved_at or draft.first_at))
+    return found
+
+
+@router.post("/drafts/{form:path}")
+def save(
+    request: Request,
+    form: str,
+    fields: Fields,
+    session: Writing,
+    actor: SignedIn,
+    now: Now,
+    back: Annotated[str, Query()] = "/",
+) -> Response:
+    """Keep what is typed; the browser is told the time, who pressed the button gets a page."""
+    saved = drafts.save(session, actor=actor, form=form, fields=typed(fields), now=now)
+    if "application/json" in request.headers.get("accept", ""):
+        with written(look_of(request)):
+            return JSONResponse({"at": clock(saved.saved_at or now)})
+    return after(request, local_path(back), toast="shell.form.kept")
+
+
+def typed(fields: FormData) -> dict[str, Any]:
+    """Fields of a form as a draft holds them: text only, a list where a name comes twice."""
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(fields):
+        values = [value for value in fields.getlist(name) if isinstance(value, str)]
+        if name not in OWN_FIELDS and values:
+            found[name] = values[0] if len(values) == 1 else values
+    return found

@@ -1,0 +1,237 @@
+"""What a refusal becomes: three lines for people, problem details (RFC 9457) for programs.
+
+No page shows a traceback. A fault of the program is logged under a number that the page shows.
+"""
+
+import secrets
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from consortium import words
+from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
+from consortium.web.guard import SAFE, local_path, recognise
+from consortium.web.pages import fragment, look_of, render
+from consortium.web.signed import LOCK_FIELD, Locked, known
+from consortium.web.views import Act, Refused
+from consortium.web.wording import lang, size, t, written
+
+log = structlog.get_logger(__name__)
+
+STATUS: Final[Mapping[RefusalKind, HTTPStatus]] = {
+    RefusalKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RefusalKind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    RefusalKind.MISSING: HTTPStatus.NOT_FOUND,
+    RefusalKind.CONFLICT: HTTPStatus.CONFLICT,
+    RefusalKind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    RefusalKind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    RefusalKind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    RefusalKind.UNSUPPORTED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+    RefusalKind.SIGN_IN: HTTPStatus.UNAUTHORIZED,
+}
+PROGRAMS: Final = ("/fhir/", "/sync/", "/intake", "/blobs", "/ledger/", "/healthz", "/readyz")
+"""Doors that programs use: they get problem details, whatever they accept."""
+FIELDS_KEPT = 200
+
+
+def install(app: FastAPI) -> None:
+    """Answer every refusal and fault of the app."""
+    app.add_exception_handler(Refusal, _refused)
+    app.add_exception_handler(Locked, _locked)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(Exception, _fault)
+
+
+def answer(request: Request, refusal: Refusal) -> Response:
+    """A refusal as this request wants it: page, piece of a page, or problem details."""
+    status = STATUS[refusal.kind]
+    if for_programs(request):
+        return problem(refusal, status)
+    if refusal.kind is RefusalKind.SIGN_IN:
+        return _to_sign_in(request)
+    if request.headers.get("hx-request"):
+        with written(look_of(request)):
+            view = refused(refusal, request=request)
+        piece = fragment(request, "parts/refused_piece.html", status=status, refusal=view)
+        piece.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
+        return piece
+    return page(request, refusal, status=status)
+
+
+def page(request: Request, refusal: Refusal, *, status: int) -> HTMLResponse:
+    """The three lines as a whole page, with the shell where somebody is signed in."""
+    if not hasattr(request.state, "session") and recognise(request) is not None:
+        # no route answers this address, so nobody has asked yet who is there
+        found = known(request)
+        request.state.signed = found if found is not None and not found.session.locked else None
+    with written(look_of(request)):
+        view = refused(refusal, request=request)
+    return render(request, "error.html", status=status, refusal=view, place="")
+
+
+def refused(
+    refusal: Refusal, *, request: Request | None = None, acts: tuple[Act, ...] = (), title: str = ""
+) -> Refused:
+    """The three lines of a refusal, in the language being written.
+
+    For forms that show a refusal in their own page: `acts` are its ways out, the best one first.
+    """
+    facts = _facts(refusal)
+    try:
+        happened, safe, do = words.refusal(refusal.code, lang(), **facts)
+    except KeyError:
+        # a code without words, or one whose words ask for a fact that it did not bring
+        log.warning("refusal.no_words", code=refusal.code)
+        happened, safe, do = words.refusal("web.unknown", lang(), what=refusal.code)
+    ways = acts or (_ways(request) if request is not None else ())
+    return Refused(refusal.code, happened, safe, do, title, refusal.clause, ways)
+
+
+def refused_code(code: str, clause: str = "") -> Refused:
+    """The three lines of a verdict's code, as an exchange brought it back."""
+    facts = {"clause": clause} if clause else {}
+    return refused(Refusal(RefusalKind.CONFLICT, code, **facts))
+
+
+def for_programs(request: Request) -> bool:
+    """Whether a program asks, not a person."""
+    if request.url.path.startswith(PROGRAMS):
+        return True
+    wanted = request.headers.get("accept", "")
+    return "json" in wanted and "text/html" not in wanted
+
+
+def problem(refusal: Refusal, status: int) -> JSONResponse:
+    """Problem details: stable code, facts, nothing of a person."""
+    content: dict[str, Any] = {
+        "type": "about:blank",
+        "status": int(status),
+        "title": HTTPStatus(status).phrase,
+        "code": refusal.code,
+    }
+    if refusal.facts:
+        content["facts"] = {name: str(value) for name, value in refusal.facts.items()}
+    return JSONResponse(content, status_code=status, media_type="application/problem+json")
+
+
+def _facts(refusal: Refusal) -> dict[str, object]:
+    facts = dict(refusal.facts)
+    if isinstance(limit := facts.get("limit"), int):
+        facts.setdefault("size", size(limit))
+    return facts
+
+
+def _ways(request: Request) -> tuple[Act, ...]:
+    """Back where the person came from, or to the first screen."""
+    from urllib.parse import urlsplit
+
+    referer = urlsplit(request.headers.get("referer", ""))
+    back = local_path(referer.path + (f"?{referer.query}" if referer.query else ""))
+    todo = Act(t("web.out.todo"), "/")
+    if referer.netloc != request.headers.get("host") or back in {"/", request.url.path}:
+        return (todo,)
+    return (Act(t("web.out.back"), back, main=True), todo)
+
+
+def _to_sign_in(request: Request) -> Response:
+    back = request.url.path if request.method in SAFE else _referer(request)
+    if request.url.query and request.method in SAFE:
+        back = f"{back}?{request.url.query}"
+    href = "/sign-in" if back == "/" else f"/sign-in?{urlencode({'back': back})}"
+    if request.headers.get("hx-request"):
+        return Response(status_code=401, headers={"HX-Redirect": href})
+    return RedirectResponse(href, status_code=303)
+
+
+def _referer(request: Request) -> str:
+    from urllib.parse import urlsplit
+
+    return local_path(urlsplit(request.headers.get("referer", "")).path or "/")
+
+
+def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
+    log.info("refused", code=error.code, kind=error.kind, path=request.url.path)
+    return answer(request, error)
+
+
+def _locked(request: Request, error: Exception) -> Response:
+    """The lock page: what the form held goes on with the password, so that nothing is lost."""
+    assert isinstance(error, Locked)  # noqa: S101 - registered for this type
+    if for_programs(request) or request.headers.get("hx-request"):
+        return Response(status_code=401, headers={"HX-Trigger": "locked"})
+    sending = request.method not in SAFE
+    with written(look_of(request)):
+        wrong = _wrong(error.wrong) if error.wrong is not None else ""
+    return render(
+        request,
+        "lock.html",
+        status=401,
+        place="",
+        person=error.signed.actor.name,
+        action=_whole_path(request) if sending else "/lock",
+        back=_referer(request) if sending else _whole_path(request),
+        kept=_kept(error) if sending else (),
+        field=LOCK_FIELD if sending else "password",
+        error=wrong,
+    )
+
+
+def _wrong(refusal: Refusal) -> str:
+    if refusal.kind is RefusalKind.THROTTLED:
+        return refused(refusal).happened
+    return t("signin.wrong_password")
+
+
+def _kept(error: Locked) -> list[tuple[str, str]]:
+    fields = error.fields.multi_items() if error.fields is not None else []
+    return [
+        (name, value)
+        for name, value in fields[:FIELDS_KEPT]
+        if isinstance(value, str) and name not in {"csrf", LOCK_FIELD, "back"}
+    ]
+
+
+def _whole_path(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return answer(request, missing("web.not_found"))
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        refusal = invalid("web.method")
+    else:
+        refusal = invalid("web.form", field=str(error.detail)[:80])
+    if for_programs(request):
+        return problem(refusal, error.status_code)
+    return page(request, refusal, status=error.status_code)
+
+
+def _unfit(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this type
+    first = error.errors()[0]
+    return answer(request, invalid("web.form", field=str(first["loc"][-1])))
+
+
+def _fault(request: Request, error: Exception) -> Response:
+    """A fault of the program: logged in full here, told in words there."""
+    number = secrets.token_hex(4)
+    log.error("fault", number=number, path=request.url.path, exc_info=error)
+    refusal = Refusal(RefusalKind.UNAVAILABLE, "web.broken", number=number)
+    if for_programs(request):
+        return problem(refusal, HTTPStatus.INTERNAL_SERVER_ERROR)
+    with written(look_of(request)):
+        view = refused(refusal, request=request)
+    # without the shell: what failed may be the shell
+    request.state.signed = None
+    return render(request, "error.html", status=500, refusal=view, place="")

@@ -1,0 +1,55 @@
+"""Puts the pages on an app: guard, static files, routes, answers to refusals."""
+
+from datetime import timedelta
+from importlib.resources import files
+from typing import Final
+
+from anyio import CapacityLimiter
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.staticfiles import StaticFiles
+
+from consortium.web import (
+    account,
+    drafts,
+    errors,
+    events,
+    helping,
+    ledger,
+    outbox,
+    people,
+    receipts,
+    search,
+    signin,
+    worklist,
+)
+from consortium.web.guard import Guard, guarded
+from consortium.web.node import WebNode
+from consortium.web.session import Sessions
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    worklist.router,
+    signin.router,
+    events.router,
+    drafts.router,
+    outbox.router,
+    ledger.router,
+    receipts.router,
+    search.router,
+    helping.router,
+    people.router,
+    account.router,
+)
+"""Every page. A room's pages are added here."""
+
+
+def install(app: FastAPI, node: WebNode) -> None:
+    """Give the app its pages. The app's own routes for programs come before, or after, as well."""
+    app.state.node = node
+    app.state.sessions = Sessions(idle=timedelta(minutes=node.settings.idle_lock_min))
+    app.state.event_threads = CapacityLimiter(events.THREADS)
+    app.add_middleware(Guard)
+    errors.install(app)
+    static = files("consortium.web").joinpath("static")
+    app.mount("/static", StaticFiles(directory=str(static)), name="static")
+    for router in ROUTERS:
+        app.include_router(router, dependencies=[Depends(guarded)], include_in_schema=False)
