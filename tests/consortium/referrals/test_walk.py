@@ -1,0 +1,405 @@
+"""A referral from the form to the closed case, over a hub and two workstations."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from consortium.desk import drafts
+from consortium.desk import messages as said
+from consortium.desk import service as desk
+from consortium.desk.model import Line
+from consortium.exchange import state, timeline
+from consortium.kernel.errors import Refusal
+from consortium.patients import service as patients
+from consortium.patients import snapshot
+from consortium.referrals import answering, form, service, viewing
+from consortium.referrals.content import ReportText
+from consortium.referrals.model import Action
+from consortium.scheduling import publishing
+from consortium.scheduling.model import SessionKind
+from tests.consortium.exchange.checks import folds_agree
+from tests.consortium.referrals.factory import CONTENT, contract
+from tests.consortium.referrals.world import Consortium, consortium
+
+__all__ = ["consortium"]
+DAY = timedelta(days=1)
+
+
+def line(world: Consortium, name: str, case: str) -> Line | None:
+    with world.reading(name) as session:
+        found = desk.row(session, member=world.actor(name).member, case=case)
+    return found if found is not None and found.open else None
+
+
+def need(world: Consortium, name: str, case: str) -> str:
+    found = line(world, name, case)
+    return (
+        "" if found is None else f"{found.row.need.removeprefix('referral.need.')} {found.row.turn}"
+    )
+
+
+def view(world: Consortium, name: str, case: str) -> viewing.CaseView:
+    with world.reading(name) as session:
+        return viewing.view(session, case, actor=world.actor(name))
+
+
+def slot(world: Consortium) -> str:
+    """A clinic slot of the specialist in two days."""
+    start = (world.clock.now() + 2 * DAY).replace(minute=0, second=0, microsecond=0)
+    week = publishing.Week("cardiology", SessionKind.CLINIC, (start,), 20)
+    actor = world.actor("lu")
+    doing = world.doing("lu")
+    with world.writing("lu") as session:
+        (made,) = publishing.publish(
+            session, week, actor=actor, post=doing.post, exchange=doing.exchange, now=doing.now
+        )
+    world.settle()
+    return f"slot:{made}/1"
+
+
+def act(
+    world: Consortium, name: str, case: str, use: Any, *, sign: bool = False, **what: Any
+) -> None:
+    """One act of a person, and then everything comes to rest."""
+    if sign:
+        what["signer"] = world.key(name)
+    with world.writing(name) as session:
+        use(session, case, world.doing(name), **what)
+    world.settle()
+
+
+def test_the_whole_walk(consortium: Consortium) -> None:
+    world = consortium
+    place = slot(world)
+    world.members["shiqiao"].link.cut = True
+    case = world.refer(world.patient())
+    assert need(world, "han", case) == "taker.queued theirs"
+    shown = view(world, "han", case)
+    assert (shown.state, shown.pending, shown.can) == ("queued", "request", frozenset())
+    assert [one.entry.state for one in shown.happened] == ["queued"]
+
+    world.members["shiqiao"].link.cut = False
+    world.settle()
+    assert need(world, "han", case) == "taker.requested theirs"
+    assert need(world, "lu", case) == "provider.requested mine"
+    received = view(world, "lu", case)
+    assert received.content.question == CONTENT.question
+    assert received.patient is not None
+    assert received.patient.name == "吴桂兰"
+    assert received.author == "韩素云"
+
+    with world.writing("lu") as session:
+        doing = world.doing("lu")
+        viewing.opening(session, case, actor=doing.actor, post=doing.post, now=doing.now)
+    world.settle()
+    assert [one.entry.state for one in view(world, "han", case).happened] == ["read"]
+
+    act(world, "lu", case, answering.claim)
+    assert need(world, "han", case) == "taker.triage theirs"
+    assert view(world, "han", case).claimed_by == "陆怀安"
+    act(world, "lu", case, answering.send_back, absent=["labs", "ecg"], note="请补肌钙蛋白")
+    assert need(world, "han", case) == "taker.returned_two mine"
+    assert need(world, "lu", case) == "provider.returned theirs"
+
+    with world.reading("han") as session:
+        fields = viewing.fields(session, case, actor=world.actor("han"))
+    fields["history"] += "\n肌钙蛋白 I 0.06 μg/L。"
+    act(world, "han", case, service.resend, sign=True, fields=fields)
+    assert need(world, "lu", case) == "provider.requested mine"
+    assert "0.06" in view(world, "lu", case).content.history
+
+    act(world, "lu", case, answering.accept, sign=True, slot=place, place="门诊楼 3 诊室")
+    booked = line(world, "han", case)
+    assert booked is not None
+    assert booked.row.need == "referral.need.taker.booked"
+    assert booked.row.turn_name == "@referral.turn.patient"
+    assert line(world, "lu", case) is not None
+    with world.reading("lu") as session:
+        held = state.read(session, place)
+    assert held is not None
+    assert held["case"] == case
+
+    world.clock.advance(seconds=2 * 86400)
+    act(world, "desk", case, answering.arrive)
+    assert need(world, "lu", case) == "provider.arrived mine"
+    text = ReportText("冠心病", "造影示前降支狭窄 70%", "双抗一年，1 月后复查")
+    act(world, "lu", case, answering.report, sign=True, text=text)
+    assert need(world, "han", case) == "taker.reported mine"
+    report = view(world, "han", case).report
+    assert report is not None
+    assert (report.data["findings"], report.author) == (text.findings, "陆怀安")
+
+    act(world, "han", case, service.acknowledge, adoption="partly", note="血小板低，减量")
+    for name in ("han", "lu"):
+        assert line(world, name, case) is None
+        closed = view(world, name, case)
+        assert (closed.state, closed.adoption) == ("closed", "partly")
+        done = [one.action for one in reversed(closed.happened)]
+        assert done == [
+            "request", "claim", "return", "resend", "accept", "arrive", "report", "acknowledge",
+        ]  # fmt: skip
+        assert all(one.entry.index is not None and one.entry.receipt for one in closed.happened)
+        assert closed.can == {Action.CORRECT}
+    folds_agree(world)
+
+
+def test_the_same_form_sent_twice_is_one_referral(consortium: Consortium) -> None:
+    patient = consortium.patient()
+    first = consortium.refer(patient, exchange="0193a1b2-0000-7000-8000-000000000001")
+    assert consortium.refer(patient, exchange="0193a1b2-0000-7000-8000-000000000001") == first
+    consortium.settle()
+    with consortium.reading("lu") as session:
+        page = viewing.listing(session, actor=consortium.actor("lu"))
+    assert [one.case for one in page.rows] == [first]
+
+
+def test_a_second_referral_to_the_same_service_shows_the_open_one(consortium: Consortium) -> None:
+    patient = consortium.patient()
+    first = consortium.refer(patient)
+    with pytest.raises(Refusal, match=r"referral\.duplicate") as refused:
+        consortium.refer(patient)
+    assert refused.value.facts["case"] == first
+    consortium.settle()
+    act(consortium, "han", first, service.cancel, reason="improved")
+    assert consortium.refer(patient) != first
+
+
+def test_without_a_contract_the_form_stays_and_names_the_clause(consortium: Consortium) -> None:
+    patient = consortium.patient("tan")
+    with consortium.writing("tan") as session:
+        drafts.save(
+            session, actor=consortium.actor("tan"), form=form.name(patient), fields={"a": "1"},
+            now=consortium.clock.now(),
+        )  # fmt: skip
+    with pytest.raises(Refusal) as refused:
+        consortium.refer(patient, name="tan")
+    assert (refused.value.code, refused.value.clause) == ("contract.none", "S")
+    with consortium.reading("tan") as session:
+        assert drafts.read(session, actor=consortium.actor("tan"), form=form.name(patient))
+        assert viewing.listing(session, actor=consortium.actor("tan")).rows == []
+
+
+def test_an_emergency_goes_without_contract_and_may_arrive_at_once(consortium: Consortium) -> None:
+    patient = consortium.patient("tan")
+    case = consortium.refer(
+        patient, name="tan", urgency="emergency",
+        diagnosis="", history="", consent="", allergies="", medication="",
+    )  # fmt: skip
+    consortium.settle()
+    assert need(consortium, "desk", case) == "provider.requested mine"
+    with consortium.reading("desk") as session:
+        words = [n.word for n in desk.notices(session, actor=consortium.actor("desk"))]
+    assert words == ["referral.notice.urgent"]
+    act(consortium, "desk", case, answering.arrive)
+    assert need(consortium, "tan", case) == "taker.arrived theirs"
+
+
+def test_refused_by_the_hub_it_comes_back_as_a_draft_with_reason(consortium: Consortium) -> None:
+    world = consortium
+    world.members["shiqiao"].link.cut = True
+    patient = world.patient()
+    case = world.refer(patient)
+    # the contract is suspended before the clinic's link comes back
+    now = world.clock.now()
+    world.set_contract({**contract(), "state": "suspended"}, at=("lead",))
+    world.members["shiqiao"].link.cut = False
+    world.settle()
+    refused = line(world, "han", case)
+    assert refused is not None
+    assert (refused.row.need, refused.row.turn) == ("referral.need.taker.refused", "mine")
+    assert refused.row.link == f"/referrals/new?about={patient}"
+    with world.writing("han") as session:
+        draft = drafts.read(session, actor=world.actor("han"), form=form.name(patient))
+        assert draft is not None
+        assert (draft.code, draft.clause) == ("contract.suspended", "N1")
+        assert draft.fields["question"] == CONTENT.question
+        assert draft.exchange not in {one.entry.id for one in view(world, "han", case).happened}
+        # the person may give it up: nothing leaves the list by itself
+        service.seen(session, case, actor=world.actor("han"), now=now)
+    assert line(world, "han", case) is None
+
+
+def test_a_new_try_takes_the_refused_one_off_the_list(consortium: Consortium) -> None:
+    world = consortium
+    patient = world.patient()
+    world.set_contract({**contract(), "state": "suspended"}, at=("lead",))
+    first = world.refer(patient)
+    world.settle()
+    assert need(world, "han", first) == "taker.refused mine"
+    world.set_contract(contract(), at=("lead",))
+    second = world.refer(patient)
+    world.settle()
+    assert line(world, "han", first) is None
+    assert need(world, "han", second) == "taker.requested theirs"
+
+
+def test_a_declined_case_stays_with_the_clinic_until_a_person_has_read_it(
+    consortium: Consortium,
+) -> None:
+    case = consortium.refer(consortium.patient())
+    consortium.settle()
+    act(consortium, "lu", case, answering.decline, sign=True, reason="no_capacity", note="")
+    assert line(consortium, "lu", case) is None
+    assert need(consortium, "han", case) == "taker.declined mine"
+    with consortium.writing("han") as session:
+        service.seen(session, case, actor=consortium.actor("han"), now=consortium.clock.now())
+    assert line(consortium, "han", case) is None
+
+
+def test_a_patient_who_never_came_is_closed_by_the_clinic(consortium: Consortium) -> None:
+    world = consortium
+    place = slot(world)
+    case = world.refer(world.patient())
+    world.settle()
+    act(world, "lu", case, answering.accept, sign=True, slot=place)
+    with pytest.raises(Refusal, match=r"referral\.early"):
+        act(world, "desk", case, answering.no_show)
+    world.clock.advance(seconds=3 * 86400)
+    act(world, "desk", case, answering.no_show)
+    assert need(world, "han", case) == "taker.no_show mine"
+    with pytest.raises(Refusal, match=r"referral\.adoption_reason"):
+        act(world, "han", case, service.acknowledge, adoption="absent")
+    act(world, "han", case, service.acknowledge, adoption="absent", note="家属来电，已在外地住院")
+    assert line(world, "han", case) is None
+
+
+def test_one_slot_goes_to_one_of_two_cases(consortium: Consortium) -> None:
+    world = consortium
+    place = slot(world)
+    first = world.refer(world.patient())
+    second = world.refer(world.patient(name="何秀莲", phone="13800000001"))
+    world.settle()
+    act(world, "lu", first, answering.accept, sign=True, slot=place)
+    with pytest.raises(Refusal, match=r"slot\.taken"):
+        act(world, "lu", second, answering.accept, sign=True, slot=place)
+    assert need(world, "lu", second) == "provider.requested mine"
+
+
+def test_a_correction_stands_beside_the_original(consortium: Consortium) -> None:
+    world = consortium
+    case = world.refer(world.patient())
+    world.settle()
+    (request,) = view(world, "han", case).happened
+    act(
+        world, "han", case, service.correct, sign=True,
+        of=request.entry.id, what="diagnosis", text="应为高血压 2 级",
+    )  # fmt: skip
+    newest, original = view(world, "lu", case).happened
+    assert (newest.action, newest.text) == ("correct", "应为高血压 2 级")
+    assert original.action == "request"
+    with pytest.raises(Refusal, match=r"referral\.not_author"):
+        act(
+            world, "lu", case, service.correct, sign=True,
+            of=request.entry.id, what="diagnosis", text="x",
+        )  # fmt: skip
+
+
+def test_a_report_signed_by_a_desk_key_is_sent_back(consortium: Consortium) -> None:
+    world = consortium
+    place = slot(world)
+    case = world.refer(world.patient())
+    world.settle()
+    act(world, "lu", case, answering.accept, sign=True, slot=place)
+    act(world, "desk", case, answering.arrive)
+    text = ReportText("冠心病", "造影示前降支狭窄 70%", "")
+    with world.writing("lu") as session:
+        answering.report(session, case, world.doing("lu"), text=text, signer=world.key("desk"))
+    world.settle()
+    assert view(world, "han", case).report is None
+    assert need(world, "han", case) == "taker.arrived theirs"
+    again = line(world, "lu", case)
+    assert again is not None
+    assert again.row.need == "referral.need.provider.arrived"
+    assert view(world, "lu", case).code == "referral.signer"
+    act(world, "lu", case, answering.report, sign=True, text=text)
+    assert need(world, "han", case) == "taker.reported mine"
+
+
+def test_what_the_form_says_is_known_of_the_patient_on_both_sides(consortium: Consortium) -> None:
+    world = consortium
+    patient = world.patient()
+    world.refer(patient)
+    world.settle()
+    for name, source in (("han", ""), ("lu", "shiqiao")):
+        member = world.actor(name).member
+        with world.reading(name) as session:
+            found = patients.find(session, member=member, patient=patient)
+            assert found is not None
+            now_known = snapshot.latest(session, member=member, patient=found.id)
+        assert [one.fact.text for one in now_known.allergies] == list(CONTENT.allergies)
+        assert {one.source for one in now_known.vitals} == {source}
+
+
+def test_messages_go_both_ways_inside_a_case(consortium: Consortium) -> None:
+    world = consortium
+    case = world.refer(world.patient())
+    world.settle()
+    doing = world.doing("lu")
+    with world.writing("lu") as session:
+        for _twice in range(2):
+            said.say(
+                session, actor=doing.actor, post=doing.post, case=case, text="患者现在能走路吗？",
+                exchange=doing.exchange, now=doing.now,
+            )  # fmt: skip
+    world.settle()
+    with world.reading("han") as session:
+        (one,) = said.of_case(session, actor=world.actor("han"), case=case)
+        notices = desk.notices(session, actor=world.actor("han"))
+    assert (one.text, one.author, one.mine) == ("患者现在能走路吗？", "陆怀安", False)
+    assert [notice.word for notice in notices] == ["desk.notice.message"]
+    with world.reading("tan") as session:
+        assert said.of_case(session, actor=world.actor("tan"), case=case) == []
+
+
+def test_a_reading_is_told_once_however_often_a_case_is_opened(consortium: Consortium) -> None:
+    world = consortium
+    case = world.refer(world.patient())
+    world.settle()
+    for name in ("lu", "desk", "lu"):
+        doing = world.doing(name)
+        with world.writing(name) as session:
+            viewing.opening(session, case, actor=doing.actor, post=doing.post, now=doing.now)
+    world.settle()
+    with world.reading("lu") as session:
+        entries = timeline.of_case(session, member="lead", case=case)
+    assert [entry.kind for entry in entries].count("case.read/1") == 1
+
+
+def test_another_clinic_sees_nothing_of_it(consortium: Consortium) -> None:
+    case = consortium.refer(consortium.patient())
+    consortium.settle()
+    with consortium.writing("tan") as session:
+        with pytest.raises(Refusal, match=r"referral\.missing_case"):
+            viewing.view(session, case, actor=consortium.actor("tan"))
+        doing = consortium.doing("tan")
+        with pytest.raises(Refusal, match=r"referral\.missing_case"):
+            service.cancel(session, case, doing, reason="mistake")
+
+
+def test_roles_decide_who_may_act(consortium: Consortium) -> None:
+    case = consortium.refer(consortium.patient())
+    consortium.settle()
+    for name, use, what in (
+        ("han", answering.claim, {}),
+        ("lu", answering.arrive, {}),
+        ("desk", answering.report, {"text": ReportText("a", "b", ""), "signer": None}),
+        ("lu", service.cancel, {"reason": "mistake"}),
+    ):
+        with pytest.raises(Refusal) as refused:
+            act(consortium, name, case, use, **what)
+        assert refused.value.code == "rights.not_here"
+    assert view(consortium, "han", case).can == {Action.CANCEL, Action.CORRECT}
+    assert Action.ARRIVE not in view(consortium, "lu", case).can
+
+
+def test_the_number_of_the_slip_leads_to_the_case_on_both_sides(consortium: Consortium) -> None:
+    case = consortium.refer(consortium.patient())
+    consortium.settle()
+    code = view(consortium, "han", case).number
+    for name in ("han", "lu"):
+        with consortium.reading(name) as session:
+            found = viewing.by_number(session, code.lower(), actor=consortium.actor(name))
+            assert found == case
+            hits = desk.find(session, actor=consortium.actor(name), text=code[:6])
+            assert [hit.row.case for hit in hits] == [case]
