@@ -13,8 +13,6 @@ from tests.support.source import ROOT, product_files, syntax, tracked
 
 HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 LETTER = re.compile(r"[^\W\d_]")
-# Ends of the ranges that tell a Chinese character from others: data, nobody reads them.
-ENDS = frozenset({"\u3400", "\u4e00", "\u9fff", "\uf900"})
 SHOWN = frozenset({"alt", "aria-description", "aria-label", "aria-roledescription", "content",
                    "label", "placeholder", "title"})  # fmt: skip
 UN  # Ends of the ranges that tell a Chinese character from others: data, nobody reads them.
