@@ -15,9 +15,9 @@ HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 LETTER = re.compile(r"[^\W\d_]")
 SHOWN = frozenset({"alt", "aria-description", "aria-label", "aria-roledescription", "content",
                    "label", "placeholder", "title"})  # fmt: skip
-UN  # Ends of the ranges that tell a Chinese character from others: data, nobody reads them.
+UNSHOWN = frozenset({"script", "style"})
+# Ends of the ranges that tell a Chinese character from others: data, nobody reads them.
 ENDS = frozenset({"\u3400", "\u4e00", "\u9fff", "\uf900"})
-SHOWN = frozenset({"script", "style"})
 # Macros that write into a tag: what they hold is read as attributes, not as text.
 IN_TAG = ("wired",)
 TEMPLATES = [
