@@ -41,6 +41,7 @@ def apply(session: Session, action: Action, opened: Opened) -> None:
         row = _received(session, opened)
     if action in (Action.REQUEST, Action.RESEND) and opened.message is not None:
         _content(session, row, opened, opened.message)
+    _keep(session, row, opened)
     _remember(session, row, action, opened)
     _settle(session, row, action, opened)
     show(session, row, now=opened.now)
@@ -242,6 +243,15 @@ def _content(session: Session, row: CaseTable, opened: Opened, message: Message)
         at=opened.time,
         now=opened.now,
     )
+
+
+def _keep(session: Session, row: CaseTable, opened: Opened) -> None:
+    """The case's ServiceRequest and Task as the body has them, for the FHIR door."""
+    for kind in ("ServiceRequest", "Task"):
+        found = None if opened.message is None else opened.message.first(kind)
+        if found is not None and opened.message is not None and found["id"] == row.case_id:
+            raw = opened.message.original(found)
+            store.keep_resource(session, row, kind=kind, raw=raw, now=opened.time)
 
 
 def _remember(session: Session, row: CaseTable, action: Action, opened: Opened) -> None:

@@ -45,7 +45,7 @@ def read(fields: Mapping[str, Any], *, now: datetime) -> Typed:
     """Read the fields of a form or of its draft; nothing typed is dropped in silence."""
     errors: dict[str, str] = {}
     provider, _, service = _text(fields, "target").partition("/")
-    if service not in SERVICES:
+    if not provider or service not in SERVICES:
         provider, service = "", ""
     urgency = _choice(fields, "urgency", URGENCIES)
     consent = _choice(fields, "consent", CONSENTS)
@@ -125,7 +125,7 @@ def _icd(fields: Mapping[str, Any], errors: dict[str, str]) -> str:
         return ""
     plain = value.replace(".", "").replace("X", "")
     good = len(value) <= 10 and value[:1].isalpha() and plain.isalnum() and value.isascii()
-    if not good or not value[1:3].isdigit():
+    if not good or len(value) < 3 or not value[1:3].isdigit():
         errors["diagnosis_code"] = "referral.error.icd"
         return ""
     return value

@@ -170,8 +170,9 @@ def _need(facts: Facts) -> tuple[str, dict[str, Any]]:
             return _missing_need(facts.missing)
         case State.REQUESTED | State.TRIAGE | State.ARRIVED if facts.side is Side.PROVIDER:
             return f"referral.need.{side}.{state}", {"service": service}
-        case State.BOOKED if facts.start is not None:
-            return f"referral.need.{side}.booked", {"when": when_text(facts.start)}
+        case State.BOOKED:
+            when = when_text(facts.start or facts.opened)
+            return f"referral.need.{side}.booked", {"when": when}
         case State.DECLINED:
             reason = f"@referral.decline.{facts.reason or 'other'}"
             return "referral.need.taker.declined", {"reason": reason}

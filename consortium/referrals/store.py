@@ -1,6 +1,6 @@
 """Queries over a member's referrals, each scoped to the member. Private to the room."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.paging import Page, bounded
 from consortium.kernel.time import from_ms, to_ms
-from consortium.referrals.tables import ActTable, CaseTable
+from consortium.referrals.tables import ActTable, CaseTable, ResourceTable
 
 _NEWEST = (CaseTable.opened_at, CaseTable.case_id)
 
@@ -78,16 +78,6 @@ def page(
     return Page(rows[:limit], more)
 
 
-def by_case(
-    session: Session, *, member: str, patient: str = "", after: str = "", limit: int = 100
-) -> Sequence[CaseTable]:
-    """A member's referrals by rising case id (for the FHIR door)."""
-    query = select(CaseTable).where(CaseTable.member == member, CaseTable.case_id > after)
-    if patient:
-        query = query.where(CaseTable.patient == patient)
-    return session.scalars(query.order_by(CaseTable.case_id).limit(bounded(limit))).all()
-
-
 def act(session: Session, exchange: str, *, member: str) -> ActTable | None:
     """What one exchange says at a member."""
     return session.get(ActTable, (member, exchange))
@@ -101,6 +91,44 @@ def acts(session: Session, case_id: str, *, member: str, limit: int = 100) -> Se
         .order_by(ActTable.at.desc(), ActTable.exchange.desc())
         .limit(bounded(limit))
     ).all()
+
+
+def keep_resource(
+    session: Session, row: CaseTable, *, kind: str, raw: bytes, now: datetime
+) -> None:
+    """Keep the newest ServiceRequest or Task of a case; the same bytes change nothing."""
+    found = session.get(ResourceTable, (row.member, kind, row.case_id))
+    if found is None:
+        found = ResourceTable(
+            member=row.member, type=kind, id=row.case_id, version=0, raw=b"", updated_at=now,
+            patient="", number=row.number,
+        )  # fmt: skip
+        session.add(found)
+    found.patient = row.patient or ""
+    if found.raw != raw:
+        found.raw, found.version, found.updated_at = raw, found.version + 1, now
+    session.flush()
+
+
+def resources(
+    session: Session,
+    *,
+    member: str,
+    kind: str,
+    one: str,
+    patients: Collection[str],
+    after: str,
+    limit: int,
+) -> Sequence[ResourceTable]:
+    """ServiceRequests or Tasks by rising id: one, those of patients, or all."""
+    query = select(ResourceTable).where(
+        ResourceTable.member == member, ResourceTable.type == kind, ResourceTable.id > after
+    )
+    if one:
+        query = query.where(ResourceTable.id == one)
+    if patients:
+        query = query.where(ResourceTable.patient.in_(patients))
+    return session.scalars(query.order_by(ResourceTable.id).limit(limit)).all()
 
 
 def dump(value: Mapping[str, Any]) -> str:

@@ -2,7 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, Integer, PrimaryKeyConstraint, String, Text, UniqueConstraint
+from sqlalchemy import (
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consortium.kernel.database import Base, Instant
@@ -67,3 +75,22 @@ class ActTable(Base):
     state: Mapped[str] = mapped_column(String(16))
     code: Mapped[str] = mapped_column(String(64))
     at: Mapped[datetime] = mapped_column(Instant)
+
+
+class ResourceTable(Base):
+    """The newest ServiceRequest and Task of a case, as they stood in a body: bytes and all."""
+
+    __tablename__ = "referral_resource"
+    __table_args__ = (
+        PrimaryKeyConstraint("member", "type", "id"),
+        Index(None, "member", "type", "patient", "id"),
+    )
+
+    member: Mapped[str] = mapped_column(String(64))
+    type: Mapped[str] = mapped_column(String(32))
+    id: Mapped[str] = mapped_column(String(64))
+    patient: Mapped[str] = mapped_column(String(64))
+    number: Mapped[str] = mapped_column(String(32))
+    version: Mapped[int] = mapped_column(Integer)
+    raw: Mapped[bytes] = mapped_column(LargeBinary)
+    updated_at: Mapped[datetime] = mapped_column(Instant)

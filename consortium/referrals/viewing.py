@@ -13,6 +13,8 @@ from consortium.exchange import state as shared
 from consortium.exchange import timeline
 from consortium.exchange.outbox import Post
 from consortium.exchange.timeline import CaseEntry
+from consortium.fhir import systems
+from consortium.fhir.face import Query, Resource
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import missing
 from consortium.kernel.ids import CaseId
@@ -185,6 +187,37 @@ def open_of(session: Session, *, actor: Actor, patient: str, service: str) -> Ca
     """The open referral of a patient to a service, if there is one already."""
     row = store.by_open_key(session, f"{patient}/{service}", member=actor.member)
     return None if row is None else CaseId(row.case_id)
+
+
+def resources(session: Session, *, actor: Actor, query: Query, now: datetime) -> list[Resource]:
+    """ServiceRequests and Tasks for the FHIR door (`consortium.fhir.face.Resources`); audited."""
+    system, value = query.identifier
+    if not actor.may(*READERS) or (value and system not in ("", systems.CASE)):
+        return []
+    patient = query.patient
+    known = patients.aliases(session, member=actor.member, patient=patient) if patient else ()
+    found = store.resources(
+        session,
+        member=actor.member,
+        kind=query.type,
+        one=query.id or value,
+        patients=known,
+        after=query.after,
+        limit=query.limit,
+    )
+    if query.id and value and query.id != value:
+        return []
+    if found:
+        audit.record(
+            session,
+            actor=actor,
+            action="referral.read",
+            subject=f"{query.type}:{query.id or 'search'}",
+            patient=found[0].patient or None,
+            now=now,
+            count=len(found),
+        )
+    return [Resource(one.type, one.id, one.version, one.updated_at, one.raw) for one in found]
 
 
 def _can(row: CaseTable, value: Mapping[str, Any] | None, actor: Actor) -> frozenset[Action]:
