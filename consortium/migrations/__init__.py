@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, MetaData, inspect, text
 
 FOLDER: Final = Path(__file__).parent
-NEEDED: Final = ""
+NEEDED: Final = "0012"
 """The revision that this program works with: the last of the steps. Empty before the first."""
 
 

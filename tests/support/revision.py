@@ -1,7 +1,8 @@
 """Writes the next steps of the database from what the tables say and the steps so far do not.
 
 `python -m tests.support.revision`: one file for each room that changed, lowest floor first, one
-function for each table. Then read them: Alembic guesses.
+function for each table. Then read them: Alembic guesses. `--anew` throws all steps away first; only a
+program that nobody runs yet may do that.
 """
 
 import ast
@@ -108,5 +109,8 @@ def write_revisions() -> list[Path]:
 
 
 if __name__ == "__main__":
+    if "--anew" in sys.argv[1:]:
+        for old in VERSIONS.glob("*.py"):
+            old.unlink()
     for made_file in write_revisions():
         print(made_file.name)

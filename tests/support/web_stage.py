@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
@@ -19,8 +21,9 @@ from consortium.kernel.database import Database
 from consortium.kernel.ids import CaseId, MemberId, PatientId
 from consortium.members import accounts, people
 from consortium.members.keyring import Keyring
+from consortium.members.person import actor_of
 from consortium.members.seal import Seals
-from consortium.members.tables import OrganisationRow
+from consortium.members.tables import AccountRow, OrganisationRow
 from consortium.settings import NodeRole, Settings
 from consortium.web.install import install
 from consortium.web.wake import Broadcaster
@@ -64,16 +67,22 @@ class Stage:
 
     node: StageNode
     app: FastAPI
+    member: str = MEMBER
 
     def person(self, login: str, name: str, roles: frozenset[Role] = DOCTOR) -> Actor:
         """Add a person with `PASSWORD`."""
         now = self.node.clock.now()
         with self.node.database.write() as session:
-            link = people.first_link(session, member=MEMBER, roles=roles, now=now)
+            link = people.first_link(session, member=self.member, roles=roles, now=now)
             return accounts.use_link(
                 session, link.token, password=PASSWORD, keyring=self.node.keyring, now=now,
                 login=login, name=name,
             )  # fmt: skip
+
+    def actor(self, session: Session, login: str) -> Actor:
+        """The actor of a sign-in name, as of now."""
+        found = session.scalars(select(AccountRow).where(AccountRow.login == login)).one()
+        return actor_of(found)
 
     def put(self, *rows: DeskRow) -> None:
         """Put rows on the desk, and wake whoever waits."""
@@ -83,7 +92,9 @@ class Stage:
         self.node.wake.notify()
 
 
-def stage(database: Database, home: Path, clock: VirtualClock, **settings: Any) -> Stage:
+def stage(
+    database: Database, home: Path, clock: VirtualClock, *, member: str = MEMBER, **settings: Any
+) -> Stage:
     """A clinic that has joined, with nobody in it yet."""
     node = StageNode(
         Settings(home=home, role=NodeRole.HUB, **{"idle_lock_min": 5, **settings}), database, clock
@@ -92,19 +103,19 @@ def stage(database: Database, home: Path, clock: VirtualClock, **settings: Any) 
     node.link = LinkState(online=True, since=now - timedelta(hours=5), last_sync=now)
     with database.write() as session:
         for subject, value in _SHARED.items():
-            session.add(
+            session.merge(
                 SharedStateRow(subject=subject, value=orjson.dumps(value).decode(), entry=0)
             )
-        for member, (kind, zh, en) in _DIRECTORY.items():
+        for one, (kind, zh, en) in (_DIRECTORY | {member: _DIRECTORY[MEMBER]}).items():
             session.add(
                 OrganisationRow(
-                    member=member, kind=kind, name_zh=zh, name_en=en, phone="0550-555 0120",
+                    member=one, kind=kind, name_zh=zh, name_en=en, phone="0550-555 0120",
                     address="", services="[]", index=1,
                 )
             )  # fmt: skip
     app = FastAPI()
     install(app, node)
-    return Stage(node, app)
+    return Stage(node, app, member)
 
 
 _SHARED: Mapping[str, Mapping[str, Any]] = {

@@ -95,11 +95,10 @@ def _codes() -> Iterator[tuple[str, str | None]]:
             continue
         makers = _makers(file)
         for call in calls(file):
-            name = called_name(call)
-            if name not in makers:
+            if not isinstance(call.func, ast.Name) or call.func.id not in makers:
                 continue
             given = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
-            match given or call.args[makers[name] :]:
+            match given or call.args[makers[call.func.id] :]:
                 case [ast.Constant(value=str(code)), *_]:
                     yield f"{file}:{call.lineno}", code
                 case _:
