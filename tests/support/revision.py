@@ -1,8 +1,8 @@
 """Writes the next steps of the database from what the tables say and the steps so far do not.
 
 `python -m tests.support.revision`: one file for each room that changed, lowest floor first, one
-function for each table. Then read them: Alembic guesses. `--anew` throws all steps away first; only a
-program that nobody runs yet may do that.
+function for each table. Then read them: Alembic guesses. `--anew` throws all steps away
+first; only a program that nobody runs yet may do that.
 """
 
 import ast
