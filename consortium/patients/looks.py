@@ -57,3 +57,11 @@ def record(session: Session, actor: Actor, action: str, patient: Patient, *, now
         now=now,
         version=patient.version,
     )
+
+
+def denied(session: Session, actor: Actor, patient: str, *, now: datetime) -> None:
+    """Keep that a person asked for a patient who is not there for them."""
+    asked = patient[:64] or "none"
+    audit.record(
+        session, actor=actor, action="patients.denied", subject=f"patient:{asked}", now=now
+    )

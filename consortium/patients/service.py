@@ -6,7 +6,6 @@ from datetime import datetime
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from consortium import audit
 from consortium.desk import keys
 from consortium.fhir import gate
 from consortium.fhir.identity import number_text
@@ -120,25 +119,22 @@ def correct(
 def get(session: Session, *, actor: Actor, patient: str, now: datetime) -> Patient:
     """A patient of the actor's member for a person to see: counted and audited.
 
+    Called first in its transaction: that nothing was shown is kept too, and committed before it is
+    refused.
+
     Raises:
         Refusal: `patients.missing` alike for one that is not there and one of another member;
-            the face then writes `denied`. `patients.too_many_looks` as in `search`.
+            `patients.too_many_looks` as in `search`.
     """
     actor.require(*model.READERS)
     looks.count(session, actor=actor, now=now)
-    found = _own(session, member=actor.member, patient=patient)
+    found = store.get(session, member=actor.member, patient=patient)
+    if found is None:
+        looks.denied(session, actor, patient, now=now)
+        session.commit()
+        raise missing("patients.missing")
     looks.record(session, actor, "patients.view", found, now=now)
     return found
-
-
-def denied(session: Session, *, actor: Actor, patient: str, now: datetime) -> None:
-    """Keep that a person asked for a patient who is not there to see.
-
-    In a transaction of its own, since the one that refused was undone.
-    """
-    audit.record(
-        session, actor=actor, action="patients.denied", subject=f"patient:{patient[:64]}", now=now
-    )
 
 
 def find(session: Session, *, member: str, patient: str) -> Patient | None:

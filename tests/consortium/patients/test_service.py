@@ -5,8 +5,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from consortium import audit
+from consortium.audit.tables import EventRow
 from consortium.desk import service as desk
 from consortium.fhir import gate
 from consortium.fhir.bindings import check
@@ -182,10 +184,14 @@ def test_reading_is_audited_and_scoped(database: Database) -> None:
             "patients.missing",
             {},
         )
-    with database.write() as session:
-        service.denied(session, actor=other, patient=wang.id, now=NOW)
     with database.read() as session:
+        # kept without telling who looks at the patient that somebody else tried
         assert audit.viewed_by(session, wang.id) == events
+        tried = session.scalars(select(EventRow).where(EventRow.action == "patients.denied")).all()
+        assert [(one.user, one.subject) for one in tried] == [
+            ("u-zhao", wang.id),
+            ("u-zhao", "no-such"),
+        ]
         assert audit.verify(session) is None
 
 
