@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
+from consortium.exchange.courier import LinkState
 from consortium.exchange.hubdesk import HubDesk
+from consortium.exchange.identity import Identities
 from consortium.kernel.database import Database
 from consortium.ports import Clock
 from consortium.settings import Settings
@@ -17,6 +19,11 @@ class ApiNode(Protocol):
     def database(self) -> Database: ...
     @property
     def clock(self) -> Clock: ...
+    @property
+    def identities(self) -> Identities: ...
+    def link_state(self, member: str) -> LinkState:
+        """How the link of a local member's courier is."""
+
     @property
     def desk(self) -> HubDesk | None:
         """The hub's side of sync; None at a workstation."""

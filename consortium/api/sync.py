@@ -1,4 +1,4 @@
-"""Node to node over HTTP: `/sync/*` and `/blobs`. Bytes are handed to the hub's desk as they came."""
+"""Node to node over HTTP: `/sync/*` and `/blobs`. The hub's desk gets the bytes as they came."""
 
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool

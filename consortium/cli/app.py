@@ -1,0 +1,178 @@
+"""`consortium`: one command each to set up, run, check and try."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from consortium import words
+from consortium.kernel.errors import Refusal
+from consortium.settings import Settings
+
+P = ParamSpec("P")
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+hub_app = typer.Typer(no_args_is_help=True, help="The hub at the city hospital.")
+workstation_app = typer.Typer(no_args_is_help=True, help="A member's workstation.")
+user_app = typer.Typer(no_args_is_help=True, help="People, from the machine itself.")
+ledger_app = typer.Typer(no_args_is_help=True, help="Evidence.")
+app.add_typer(hub_app, name="hub")
+app.add_typer(workstation_app, name="workstation")
+app.add_typer(user_app, name="user")
+app.add_typer(ledger_app, name="ledger")
+
+Home = Annotated[Path, typer.Option("--home", envvar="CONSORTIUM_HOME", help="The node's folder.")]
+
+
+def tell(text: str) -> None:
+    """Say something to a person."""
+    typer.echo(text, err=True)
+
+
+def language() -> str:
+    """The terminal's language: Chinese unless the locale says otherwise."""
+    import os
+
+    named = os.environ.get("LC_ALL") or os.environ.get("LANG") or "zh"
+    return "zh" if named.startswith(("zh", "C", "POSIX")) else "en"
+
+
+def told(command: Callable[P, None]) -> Callable[P, None]:
+    """A refusal becomes its three sentences and exit code 1."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except Refusal as refusal:
+            for sentence in words.refusal(refusal.code, language(), **refusal.facts):
+                tell(sentence)
+            tell(f"({refusal.code})")
+            raise typer.Exit(1) from None
+
+    return run
+
+
+@app.command()
+@told
+def serve(home: Home) -> None:
+    """Serve a node until it is told to stop."""
+    from consortium.main import serve as run
+
+    run(Settings.read(home))
+
+
+@app.command()
+@told
+def doctor(home: Home) -> None:
+    """Check clock, disk, keys, link, ledger, migrations; say what to do. Exit 1 if not well."""
+    from consortium.cli.care import examine
+
+    raise typer.Exit(examine(Settings.read(home)))
+
+
+@app.command()
+@told
+def upgrade(home: Home) -> None:
+    """Back up, bring the database to this release, check; go back on failure."""
+    from consortium.migrations import NEEDED
+    from consortium.upkeep import service
+
+    before = service.upgrade(Settings.read(home))
+    typer.echo(f"{before or '-'} {NEEDED}")
+
+
+@app.command()
+@told
+def backup(file: Path, home: Home) -> None:
+    """Write a backup of a running or stopped node, sealed to its recovery key."""
+    from consortium.cli.care import back_up
+
+    typer.echo(back_up(Settings.read(home), file))
+
+
+@app.command()
+@told
+def restore(
+    file: Path,
+    home: Home,
+    recovery: Annotated[Path, typer.Option(help="The recovery page's text; - reads stdin.")],
+) -> None:
+    """Put a backup into an empty folder, opened with the recovery key."""
+    from consortium.cli.care import put_back
+
+    text = sys.stdin.read() if str(recovery) == "-" else recovery.read_text(encoding="ascii")
+    put_back(file, home, recovery_text=text)
+
+
+@app.command()
+@told
+def demo(
+    check: Annotated[bool, typer.Option("--check", help="Walk the journeys and count.")] = False,  # noqa: FBT002
+    port: Annotated[int, typer.Option(help="The hub's port; two more follow.")] = 8000,
+    keep: Annotated[Path | None, typer.Option(help="Folder to keep; default: a new one.")] = None,
+) -> None:
+    """Start a hub and two clinics to try, or (--check) prove that the journeys hold."""
+    if check:
+        from consortium.cli.check import run_check
+
+        raise typer.Exit(run_check(port=port, keep=keep))
+    from consortium.cli.demo import run_demo
+
+    raise typer.Exit(run_demo(port=port, home=keep or Path(".demo")))
+
+
+@hub_app.command("init")
+@told
+def hub_init(
+    home: Home,
+    plan: Annotated[Path, typer.Option(help="Settings file (TOML) of the new hub.")],
+    seal: Annotated[Path, typer.Option(help="Where the consortium's seal is written to leave.")],
+    recovery: Annotated[Path | None, typer.Option(help="Folder for the recovery pages.")] = None,
+) -> None:
+    """Set up a hub with its consortium and lead hospital; refuses a folder in use."""
+    from consortium.cli.setup import init
+
+    init(home, plan, seal_file=seal, recovery=recovery)
+
+
+@workstation_app.command("join")
+@told
+def workstation_join(
+    url: str,
+    code: str,
+    home: Home,
+    port: Annotated[int, typer.Option(help="Port of this node's pages.")] = 8000,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="File with the seal's passphrase; else it is asked.")
+    ] = None,
+    recovery: Annotated[Path | None, typer.Option(help="Folder for the recovery page.")] = None,
+) -> None:
+    """Join a consortium with an invitation's address and code."""
+    from consortium.cli.setup import join
+
+    join(home, url, code, port=port, passphrase_file=passphrase_file, recovery=recovery)
+
+
+@user_app.command("reset")
+@told
+def user_reset(name: str, home: Home) -> None:
+    """A one-time link for a person who cannot get in any more; audited."""
+    from consortium.cli.setup import reset
+
+    typer.echo(reset(Settings.read(home), name))
+
+
+@ledger_app.command("receipt")
+@told
+def ledger_receipt(file: Path, home: Home) -> None:
+    """Check a receipt file against the policy pinned at joining; exit 1 when it does not hold."""
+    from consortium.cli.care import check_receipt
+
+    raise typer.Exit(check_receipt(Settings.read(home), file))
+
+
+if __name__ == "__main__":
+    app()

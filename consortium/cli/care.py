@@ -1,0 +1,62 @@
+"""Commands that look after a node: doctor, backup, restore, receipts."""
+
+from pathlib import Path
+
+import typer
+
+from consortium.cli.app import language, tell
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.ledger import receipts
+from consortium.members.recovery import Recovery
+from consortium.settings import NodeRole, Settings
+from consortium.upkeep import backups, doctor, service
+from consortium.wiring import POLICY_FILE, HttpLink, SystemClock
+
+
+def examine(settings: Settings) -> int:
+    """Print each finding, `ok` or `!!` first; 1 if anything is not well."""
+    database = Database(settings.database_url)
+    link = (
+        HttpLink(settings.hub_url, timeout_s=settings.link_timeout_s)
+        if settings.role is NodeRole.WORKSTATION
+        else None
+    )
+    try:
+        findings = doctor.examine(settings, database, link=link, clock=SystemClock())
+    finally:
+        database.close()
+        if link is not None:
+            link.close()
+    for finding in findings:
+        found, todo = finding.told(language())
+        typer.echo(f"{'ok' if finding.ok else '!!'}  {finding.code}: {found}")
+        if todo:
+            typer.echo(f"      {todo}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def back_up(settings: Settings, file: Path) -> str:
+    """Write a backup now; gives its file and size."""
+    database = Database(settings.database_url)
+    try:
+        made = service.backup(settings, database, file)
+    finally:
+        database.close()
+    return f"{made.file} {made.size_bytes}"
+
+
+def put_back(file: Path, home: Path, *, recovery_text: str) -> None:
+    """Restore into an empty folder."""
+    backups.restore(file, home, identity=Recovery.parse(recovery_text).age.identity)
+
+
+def check_receipt(settings: Settings, file: Path) -> int:
+    """The same check as `python -m chain receipt FILE --policy P`, with the pinned policy."""
+    try:
+        checked = receipts.check(file.read_bytes(), (settings.home / POLICY_FILE).read_bytes())
+    except Refusal as refusal:
+        tell(str(refusal.facts.get("reason", refusal.code)))
+        return 1
+    typer.echo(f"{checked.index} {checked.size} {checked.verdict}")
+    return 0

@@ -1,0 +1,83 @@
+"""The web process of one node."""
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+from fastapi import FastAPI
+
+from consortium import wiring
+from consortium.api import health, ledger, sync
+from consortium.kernel import log
+from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.settings import Settings
+from consortium.upkeep import service as upkeep
+from consortium.upkeep.revisions import check_revision
+from consortium.web import install
+from consortium.wiring import Node
+
+_log = log.logger(__name__)
+
+
+def create_app(node: Node) -> FastAPI:
+    """The app of a node: pages for people, faces for programs. Jobs run while it serves."""
+
+    @asynccontextmanager
+    async def running(_app: FastAPI) -> AsyncIterator[None]:
+        if node.scheduler is not None:
+            node.scheduler.start()
+        yield
+        node.close()
+
+    app = FastAPI(
+        title="Sharing Chain", lifespan=running, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    app.state.node = node
+    for router in (health.router, sync.router, ledger.router):
+        app.include_router(router)
+    install.install(app, node)
+    return app
+
+
+def serve(settings: Settings) -> None:
+    """Serve a node until it is told to stop; exactly one process for its folder.
+
+    Raises:
+        Refusal: `system.running`, `upkeep.revision`, `system.port`, or what `start_checks` finds.
+    """
+    with upkeep.serving(settings):
+        node = wiring.build(settings)
+        try:
+            check_revision(node.database)
+            for member, reason in wiring.start_checks(node).items():
+                _log.warning("node.restored", member=member, reason=reason)
+        except BaseException:
+            node.close()
+            raise
+        log.configure(level=settings.log_level, node=node.id)
+        _serve(create_app(node), settings)
+
+
+def _serve(app: FastAPI, settings: Settings) -> None:
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=True,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=3,
+    )
+    listener = _listener(settings)
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """Bind first, so that a port in use is told in words and not in a library's log."""
+    try:
+        return socket.create_server((settings.host, settings.port), backlog=512)
+    except OSError as fault:
+        raise Refusal(RefusalKind.CONFLICT, "system.port", port=settings.port) from fault
