@@ -39,7 +39,7 @@ _ROUNDS = 20
 _FIELDS = {
     "consortium": {"name_zh", "name_en", "phone", "address", "passphrase"},
     "lead": {"id", "name_zh", "name_en", "phone", "address", "services", "passphrase"},
-    "hub": {"origin", "host", "port", "public_url", "language"},
+    "hub": {"origin", *Settings.model_fields} - {"home", "role", "emergency_phone"},
     "articles": set(),
 }
 
@@ -54,16 +54,9 @@ class Plan:
     lead_passphrase: str = field(repr=False)
     origin: str
     lead_id: str = LEAD
-    host: str = "127.0.0.1"
-    port: int = 8000
-    public_url: str = ""
-    language: str = "zh"
     articles: Sequence[Mapping[str, str]] = ()
-
-    @property
-    def address(self) -> str:
-        """Where members find the hub."""
-        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+    own: Mapping[str, str | int] = field(default_factory=dict)
+    """Settings of the node, by the names of `Settings`: port, public_url, database_url."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +73,8 @@ def read_plan(path: Path) -> Plan:
     """A plan from a TOML file, for setting up unattended.
 
     Tables `consortium` and `lead` (name_zh, name_en, phone, address, passphrase; the lead also id
-    and services), `hub` (origin, host, port, public_url, language), and `[[articles]]` (zh, en)
-    for a charter of one's own.
+    and services), `hub` (origin, and any setting of the node), and `[[articles]]` (zh, en) for a
+    charter of one's own.
 
     Raises:
         Refusal: `members.plan` with the name that is missing, unknown or wrong.
@@ -96,17 +89,17 @@ def read_plan(path: Path) -> Plan:
     for name, part in parts.items():
         if not isinstance(part, dict) or (part.keys() - _FIELDS[name]):
             raise invalid("members.plan", name=name)
-    hub, lead = parts["hub"], dict(parts["lead"])
-    lead_id = lead.pop("id", LEAD)
+    hub, lead = dict(parts["hub"]), parts["lead"]
     try:
         return Plan(
+            origin=str(hub.pop("origin")),
             consortium=_told(parts["consortium"]),
             lead=_told(lead),
             consortium_passphrase=str(parts["consortium"]["passphrase"]),
             lead_passphrase=str(lead["passphrase"]),
-            lead_id=str(lead_id),
+            lead_id=str(lead.get("id", LEAD)),
             articles=tuple(whole.get("articles", ())),
-            **hub,
+            own=hub,
         )
     except (KeyError, TypeError) as fault:
         raise invalid("members.plan", name=str(fault).strip("'")[:60]) from None
@@ -157,7 +150,7 @@ def _found(home: Path, plan: Plan, *, means: Means, seal_file: Path) -> Founded:
     try:
         begin_guards(node)
         _entry_0(node, office, plan, charter)
-        door = Door(plan.address, log.vkey, charter)
+        door = Door(settings.public_url, log.vkey, charter)
         _lead_joins(node, home, plan, door, means=means)
         return Founded(_first_links(node, plan), seal_file, door.fingerprint, door.address)
     finally:
@@ -281,12 +274,9 @@ def _hub(node: SetupNode) -> HubParts:
 
 def _settings(plan: Plan) -> dict[str, str | int]:
     return {
+        **plan.own,
         "role": NodeRole.HUB.value,
-        "host": plan.host,
-        "port": plan.port,
-        "public_url": plan.address,
         "origin": plan.origin,
-        "language": plan.language,
         "emergency_phone": str(plan.lead["phone"]),
     }
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from pyrage import x25519
+from pyrage import IdentityError, x25519
 
 from consortium.kernel.errors import Refusal, RefusalKind, conflict
 from consortium.kernel.system import sync_folder
@@ -53,7 +53,10 @@ class Age:
     @classmethod
     def parse(cls, text: str) -> "Age":
         """Read `AGE-SECRET-KEY-1…`. Raises ValueError."""
-        known = x25519.Identity.from_str(text)
+        try:
+            known = x25519.Identity.from_str(text)
+        except IdentityError as fault:
+            raise ValueError("not an age identity") from fault
         return cls(text, str(known.to_public()))
 
 

@@ -17,8 +17,9 @@ from consortium.members.statements import KEY_BYTES
 _HEAD = "SHARING-CHAIN-RECOVERY-1"
 _SEED = "SEED-"
 _CHECK_TAG = b"sharing-chain/recovery-check/1\0"
-_GROUP = 4
+_GROUP, _CHECK_BYTES = 4, 4
 _MEMBER_MAX = 32
+_SPACERS = str.maketrans("", "", "- ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,13 @@ class Recovery:
     @property
     def _seed_text(self) -> str:
         """The seed in hex with eight digits that catch a slip of the pen, in groups of four."""
-        check = statements.digest(_CHECK_TAG, self.member.encode() + b"\0" + self.seed)[:4]
-        digits = (self.seed + check).hex().upper()
+        digits = (self.seed + self._check).hex().upper()
         return "-".join(digits[at : at + _GROUP] for at in range(0, len(digits), _GROUP))
+
+    @property
+    def _check(self) -> bytes:
+        content = self.member.encode() + b"\0" + self.seed
+        return statements.digest(_CHECK_TAG, content)[:_CHECK_BYTES]
 
     @classmethod
     def parse(cls, text: str) -> "Recovery":
@@ -64,11 +69,11 @@ class Recovery:
         member = lines[0].removeprefix(f"{_HEAD} ").lower()[:_MEMBER_MAX]
         try:
             age = Age.parse(lines[1])
-            digits = bytes.fromhex(lines[2].removeprefix(_SEED).replace("-", ""))
+            digits = bytes.fromhex(lines[2].removeprefix(_SEED).translate(_SPACERS))
         except ValueError:
             raise wrong from None
         made = cls(member, age, digits[:KEY_BYTES])
-        if lines[2] != f"{_SEED}{made._seed_text}":
+        if not lines[2].startswith(_SEED) or digits != made.seed + made._check:
             raise wrong
         return made
 

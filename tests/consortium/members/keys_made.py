@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ class Shared:
     def __init__(self) -> None:
         self.values: dict[str, Mapping[str, Any]] = {}
         self.size = 0
+
+    def __repr__(self) -> str:
+        return f"Shared({len(self.values)})"
 
     def get(self, name: str) -> Mapping[str, Any] | None:
         return self.values.get(name)
@@ -69,8 +73,8 @@ SIGN, ADD, REVOKE, DIRECTORY = kinds.KINDS
 class Member:
     """A member whose secrets a test holds."""
 
-    made: joining.Made
-    persons: dict[str, SeedSigner] = field(default_factory=dict)
+    made: joining.Made = field(repr=False)
+    persons: dict[str, SeedSigner] = field(default_factory=dict, repr=False)
 
     @property
     def id(self) -> str:
@@ -86,7 +90,7 @@ class Member:
 
     def person_key(self, holder: str, *, roles: tuple[str, ...] = ("township_doctor",)) -> Any:
         """A new person key of this member, with its proof."""
-        signer = SeedSigner(bytes([len(self.persons) + 1]) * 31 + self.id[:1].encode())
+        signer = SeedSigner(sha256(f"{self.id} {len(self.persons)}".encode()).digest())
         self.persons[signer.key_id] = signer
         return key_entry(signer, "person", self.id, holder=holder, roles=roles)
 
