@@ -1,6 +1,6 @@
 """What the ledger makes of a referral: local rows of both members, their worklists, notices."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy.orm import Session
@@ -17,11 +17,13 @@ from consortium.kernel.time import from_ms
 from consortium.members import directory
 from consortium.patients import adoption
 from consortium.patients import service as patients
+from consortium.records import library
 from consortium.referrals import form, known, model, number, reading, rows, store
 from consortium.referrals.content import from_json
 from consortium.referrals.model import Action, Side, State
 from consortium.referrals.tables import ActTable, CaseTable
 
+_GRANT: Final = timedelta(days=model.WAITING_DAYS_MAX)
 DONE, QUEUED, REFUSED = "done", "queued", "refused"
 _TOLD: Final = {
     Action.ACCEPT: "referral.notice.accepted",
@@ -42,6 +44,8 @@ def apply(session: Session, action: Action, opened: Opened) -> None:
     if action in (Action.REQUEST, Action.RESEND) and opened.message is not None:
         _content(session, row, opened, opened.message)
     _keep(session, row, opened)
+    if row.patient:
+        known.file(session, opened, patient=row.patient)
     _remember(session, row, action, opened)
     _settle(session, row, action, opened)
     show(session, row, now=opened.now)
@@ -312,6 +316,17 @@ def _settle(session: Session, row: CaseTable, action: Action, opened: Opened) ->
         row.claimed_by = act.author if act is not None else ""
     if row.state not in model.OPEN:
         row.open_key = None
+        library.end_grants(session, member=row.member, case=row.case_id, now=opened.time)
+    elif action is Action.REQUEST and opened.mine and row.patient:
+        # the referral itself opens the clinic's record to the hospital, for as long as it lasts
+        library.grant(
+            session,
+            member=row.member,
+            case=row.case_id,
+            party=row.other,
+            patient=row.patient,
+            until=opened.time + _GRANT,
+        )
     row.changed_at = opened.now
     session.flush()
 

@@ -6,11 +6,14 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from consortium.exchange.kinds import Opened
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import ZONE
 from consortium.patients import snapshot
 from consortium.patients.model import Fact, FactKind
+from consortium.records import library
+from consortium.records.model import RELEASABLE
 from consortium.referrals.content import VITALS, Content, Vital
 
 
@@ -79,6 +82,34 @@ def learn(
         taken = datetime.fromisoformat(vital.at) if vital.at else at
         fact = Fact(FactKind.VITAL, vital.value, vital.code)
         _note(session, [fact], actor, member, patient, source, case, taken, now)
+
+
+def file(session: Session, opened: Opened, *, patient: str) -> None:
+    """Put the clinical resources of a body into the patient's record at this member.
+
+    Files stay out: their secrets belong into sealed bodies only. What the record cannot take stays
+    in the referral alone.
+    """
+    if opened.message is None:
+        return
+    for resource in opened.message.resources:
+        kind = resource["resourceType"]
+        if kind not in RELEASABLE or kind == "DocumentReference":
+            continue
+        try:
+            library.received(
+                session,
+                resource,
+                opened.message.original(resource),
+                member=opened.member,
+                source=opened.header.sender,
+                patient=patient,
+                exchange=opened.header.id,
+                case=opened.header.case,
+                now=opened.now,
+            )
+        except Refusal:
+            continue
 
 
 def _note(

@@ -1,72 +1,20 @@
 """A referral from the form to the closed case, over a hub and two workstations."""
 
-from datetime import timedelta
-from typing import Any
-
 import pytest
 
 from consortium.desk import drafts
-from consortium.desk import messages as said
 from consortium.desk import service as desk
-from consortium.desk.model import Line
-from consortium.exchange import state, timeline
+from consortium.exchange import state
 from consortium.kernel.errors import Refusal
-from consortium.patients import service as patients
-from consortium.patients import snapshot
 from consortium.referrals import answering, form, service, viewing
 from consortium.referrals.content import ReportText
 from consortium.referrals.model import Action
-from consortium.scheduling import publishing
-from consortium.scheduling.model import SessionKind
 from tests.consortium.exchange.checks import folds_agree
+from tests.consortium.referrals.acts import act, line, need, slot, view
 from tests.consortium.referrals.factory import CONTENT, contract
 from tests.consortium.referrals.world import Consortium, consortium
 
 __all__ = ["consortium"]
-DAY = timedelta(days=1)
-
-
-def line(world: Consortium, name: str, case: str) -> Line | None:
-    with world.reading(name) as session:
-        found = desk.row(session, member=world.actor(name).member, case=case)
-    return found if found is not None and found.open else None
-
-
-def need(world: Consortium, name: str, case: str) -> str:
-    found = line(world, name, case)
-    return (
-        "" if found is None else f"{found.row.need.removeprefix('referral.need.')} {found.row.turn}"
-    )
-
-
-def view(world: Consortium, name: str, case: str) -> viewing.CaseView:
-    with world.reading(name) as session:
-        return viewing.view(session, case, actor=world.actor(name))
-
-
-def slot(world: Consortium) -> str:
-    """A clinic slot of the specialist in two days."""
-    start = (world.clock.now() + 2 * DAY).replace(minute=0, second=0, microsecond=0)
-    week = publishing.Week("cardiology", SessionKind.CLINIC, (start,), 20)
-    actor = world.actor("lu")
-    doing = world.doing("lu")
-    with world.writing("lu") as session:
-        (made,) = publishing.publish(
-            session, week, actor=actor, post=doing.post, exchange=doing.exchange, now=doing.now
-        )
-    world.settle()
-    return f"slot:{made}/1"
-
-
-def act(
-    world: Consortium, name: str, case: str, use: Any, *, sign: bool = False, **what: Any
-) -> None:
-    """One act of a person, and then everything comes to rest."""
-    if sign:
-        what["signer"] = world.key(name)
-    with world.writing(name) as session:
-        use(session, case, world.doing(name), **what)
-    world.settle()
 
 
 def test_the_whole_walk(consortium: Consortium) -> None:
@@ -314,92 +262,3 @@ def test_a_report_signed_by_a_desk_key_is_sent_back(consortium: Consortium) -> N
     assert view(world, "lu", case).code == "referral.signer"
     act(world, "lu", case, answering.report, sign=True, text=text)
     assert need(world, "han", case) == "taker.reported mine"
-
-
-def test_what_the_form_says_is_known_of_the_patient_on_both_sides(consortium: Consortium) -> None:
-    world = consortium
-    patient = world.patient()
-    world.refer(patient)
-    world.settle()
-    for name, source in (("han", ""), ("lu", "shiqiao")):
-        member = world.actor(name).member
-        with world.reading(name) as session:
-            found = patients.find(session, member=member, patient=patient)
-            assert found is not None
-            now_known = snapshot.latest(session, member=member, patient=found.id)
-        assert [one.fact.text for one in now_known.allergies] == list(CONTENT.allergies)
-        assert {one.source for one in now_known.vitals} == {source}
-
-
-def test_messages_go_both_ways_inside_a_case(consortium: Consortium) -> None:
-    world = consortium
-    case = world.refer(world.patient())
-    world.settle()
-    doing = world.doing("lu")
-    with world.writing("lu") as session:
-        for _twice in range(2):
-            said.say(
-                session, actor=doing.actor, post=doing.post, case=case, text="患者现在能走路吗？",
-                exchange=doing.exchange, now=doing.now,
-            )  # fmt: skip
-    world.settle()
-    with world.reading("han") as session:
-        (one,) = said.of_case(session, actor=world.actor("han"), case=case)
-        notices = desk.notices(session, actor=world.actor("han"))
-    assert (one.text, one.author, one.mine) == ("患者现在能走路吗？", "陆怀安", False)
-    assert [notice.word for notice in notices] == ["desk.notice.message"]
-    with world.reading("tan") as session:
-        assert said.of_case(session, actor=world.actor("tan"), case=case) == []
-
-
-def test_a_reading_is_told_once_however_often_a_case_is_opened(consortium: Consortium) -> None:
-    world = consortium
-    case = world.refer(world.patient())
-    world.settle()
-    for name in ("lu", "desk", "lu"):
-        doing = world.doing(name)
-        with world.writing(name) as session:
-            viewing.opening(session, case, actor=doing.actor, post=doing.post, now=doing.now)
-    world.settle()
-    with world.reading("lu") as session:
-        entries = timeline.of_case(session, member="lead", case=case)
-    assert [entry.kind for entry in entries].count("case.read/1") == 1
-
-
-def test_another_clinic_sees_nothing_of_it(consortium: Consortium) -> None:
-    case = consortium.refer(consortium.patient())
-    consortium.settle()
-    with consortium.writing("tan") as session:
-        with pytest.raises(Refusal, match=r"referral\.missing_case"):
-            viewing.view(session, case, actor=consortium.actor("tan"))
-        doing = consortium.doing("tan")
-        with pytest.raises(Refusal, match=r"referral\.missing_case"):
-            service.cancel(session, case, doing, reason="mistake")
-
-
-def test_roles_decide_who_may_act(consortium: Consortium) -> None:
-    case = consortium.refer(consortium.patient())
-    consortium.settle()
-    for name, use, what in (
-        ("han", answering.claim, {}),
-        ("lu", answering.arrive, {}),
-        ("desk", answering.report, {"text": ReportText("a", "b", ""), "signer": None}),
-        ("lu", service.cancel, {"reason": "mistake"}),
-    ):
-        with pytest.raises(Refusal) as refused:
-            act(consortium, name, case, use, **what)
-        assert refused.value.code == "rights.not_here"
-    assert view(consortium, "han", case).can == {Action.CANCEL, Action.CORRECT}
-    assert Action.ARRIVE not in view(consortium, "lu", case).can
-
-
-def test_the_number_of_the_slip_leads_to_the_case_on_both_sides(consortium: Consortium) -> None:
-    case = consortium.refer(consortium.patient())
-    consortium.settle()
-    code = view(consortium, "han", case).number
-    for name in ("han", "lu"):
-        with consortium.reading(name) as session:
-            found = viewing.by_number(session, code.lower(), actor=consortium.actor(name))
-            assert found == case
-            hits = desk.find(session, actor=consortium.actor(name), text=code[:6])
-            assert [hit.row.case for hit in hits] == [case]
