@@ -143,10 +143,16 @@ def discard(session: Session, *, actor: Actor, contract: str) -> None:
     session.delete(row)
 
 
-def show(session: Session, *, actor: Actor, contract: str) -> DraftView:
-    """A draft and everything that speaks against proposing it. Raises `contract.missing`."""
+def show(
+    session: Session, *, actor: Actor, contract: str, form: Mapping[str, Any] | None = None
+) -> DraftView:
+    """A draft and everything that speaks against proposing it; `form` shows it as if so typed.
+
+    Raises:
+        Refusal: `contract.missing`.
+    """
     row = _draft(session, actor, contract)
-    form = orjson.loads(row.form)
+    form = orjson.loads(row.form) if form is None else _bounded(form)
     terms, at, findings = _read(form)
     old = store.document(session, contract=contract, member=actor.member)
     return DraftView(

@@ -10,6 +10,9 @@ from starlette.staticfiles import StaticFiles
 
 from consortium.web import (
     account,
+    contract_acts,
+    contract_drafts,
+    contracts,
     drafts,
     errors,
     events,
@@ -38,6 +41,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     helping.router,
     people.router,
     account.router,
+    contract_drafts.router,
+    contract_acts.router,
+    contracts.router,
 )
 """Every page. A room's pages are added here."""
 

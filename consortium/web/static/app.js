@@ -33,7 +33,7 @@
     if (text === known.text || form.dataset.going) return;
     const line = one("#saved");
     try {
-      const href = `/drafts/${encodeURIComponent(form.dataset.draft)}`;
+      const href = form.dataset.save ?? `/drafts/${encodeURIComponent(form.dataset.draft)}`;
       const answer = await post(href, fieldsOf(form), { keepalive });
       if (answer.status === 401) { lock(); throw new Error("locked"); }
       if (!answer.ok) throw new Error(answer.status);
