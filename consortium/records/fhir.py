@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from consortium.fhir import gate, message, parts, signature, systems, types
-from consortium.kernel.actor import Actor
+from consortium.fhir.face import Query, Resource
+from consortium.kernel.actor import Actor, Role
 from consortium.kernel.ids import new_id
+from consortium.patients import service as patients
 from consortium.ports import Signer
+from consortium.records import store
 from consortium.records.model import Consent, Identity, Scope
 
 ASKED: Final = "asked"
 """The part that says for which days records are asked for, and why."""
+READERS: Final = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
 _AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
@@ -32,7 +38,7 @@ class Act:
 def request(
     act: Act,
     *,
-    patient: Mapping[str, Any],
+    patient: bytes,
     asked: Scope,
     consent: Consent,
     image: Mapping[str, Any] | None,
@@ -40,8 +46,11 @@ def request(
     facts: Mapping[str, Any],
     signer: Signer,
 ) -> bytes:
-    """The body of a request: whom it is about, what is asked, what the patient allowed."""
-    person = f"Patient/{patient['id']}"
+    """The body of a request: whom it is about, what is asked, what the patient allowed.
+
+    `patient` are the bytes of the asker's own Patient.
+    """
+    person = f"Patient/{gate.parse(patient)['id']}"
     allowed = types.consent(
         id_=new_id(act.now),
         patient=person,
@@ -59,9 +68,8 @@ def request(
         ASKED, start=asked.start, end=asked.end, question=question, author=author
     )
     said = {"resourceType": "Parameters", "id": new_id(act.now), **said}
-    signed = [gate.dump(one) for one in (dict(patient), allowed, said)]
-    resources = [*signed, _signature(act, signed, signer), parts.parameters(**dict(facts))]
-    return _body(act, resources)
+    signed = [patient, gate.dump(allowed), gate.dump(said)]
+    return _body(act, [*signed, _signature(act, signed, signer), parts.parameters(**dict(facts))])
 
 
 def release(
@@ -116,6 +124,34 @@ def identifiers(resource: Mapping[str, Any]) -> list[tuple[str, str]]:
     all_ = found if isinstance(found, list) else [found]
     pairs = [(str(one.get("system", ""))[:255], str(one.get("value", ""))) for one in all_]
     return list(dict.fromkeys(pair for pair in pairs if 0 < len(pair[1]) <= 255))
+
+
+def resources(session: Session, *, actor: Actor, query: Query, now: datetime) -> list[Resource]:
+    """Records that the actor may see, for the FHIR door (`consortium.fhir.face.Resources`).
+
+    Those of the actor's member, and of others on this node who granted it access to the patient.
+    """
+    if not actor.may(*READERS):
+        return []
+    patient = query.patient
+    if patient and (own := patients.find(session, member=actor.member, patient=patient)):
+        patient = own.id
+    rows = store.search(
+        session,
+        party=actor.member,
+        kind=query.type,
+        fhir_id=query.id,
+        patient=patient,
+        identifier=query.identifier,
+        after=query.after,
+        limit=query.limit,
+        now=now,
+    )
+    first = {row.fhir_id: row for row in reversed(rows)}
+    return [
+        Resource(row.type, row.fhir_id, row.version, row.received_at, row.raw)
+        for row in sorted(first.values(), key=lambda row: row.fhir_id)
+    ]
 
 
 def _source(act: Act, copies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -61,6 +61,9 @@ class _RecordKind(ExchangeKind):
     def refused(self, session: Session, opened: Opened) -> None:
         applying.refused(session, self.action, opened)
 
+    def put_back(self, session: Session, opened: Opened) -> None:
+        applying.put_back(session, opened)
+
 
 class RecordRequest(_RecordKind):
     """A member asks another for a patient's record; the consent is in the body."""

@@ -36,9 +36,9 @@ RELEASABLE: Final = (
 
 
 class State(StrEnum):
-    """States of a request on the ledger; NONE when its first exchange was sent back."""
+    """States of a request on the ledger; SENT_BACK when the recipient could not take it."""
 
-    NONE = ""
+    SENT_BACK = "sent_back"
     REQUESTED = "requested"
     RELEASED = "released"
     REFUSED = "refused"
@@ -97,7 +97,6 @@ class By(StrEnum):
 _BOTH = frozenset(Side)
 RULES: Final[Mapping[tuple[State, Action], tuple[frozenset[Side], State]]] = MappingProxyType(
     {
-        (State.NONE, Action.REQUEST): (frozenset({Side.ASKER}), State.REQUESTED),
         (State.REQUESTED, Action.RELEASE): (frozenset({Side.HOLDER}), State.RELEASED),
         (State.REQUESTED, Action.REFUSE): (frozenset({Side.HOLDER}), State.REFUSED),
         (State.REQUESTED, Action.WITHDRAW): (_BOTH, State.WITHDRAWN),
@@ -105,7 +104,7 @@ RULES: Final[Mapping[tuple[State, Action], tuple[frozenset[Side], State]]] = Map
         (State.REFUSED, Action.WITHDRAW): (_BOTH, State.WITHDRAWN),
     }
 )
-"""The states x actions table; what it does not name is refused."""
+"""The states x actions table; what it does not name is refused. A request opens a new case."""
 
 
 def side_of(case: Value, member: str) -> Side | None:
@@ -122,7 +121,7 @@ def advance(case: Value, action: Action, *, member: str) -> State | Refusal:
         return forbidden("record.not_yours")
     rule = RULES.get((State(case["state"]), action))
     if rule is None:
-        return conflict("record.state", state=case["state"] or "none")
+        return conflict("record.state", state=case["state"])
     sides, new = rule
     return new if side in sides else forbidden("record.not_yours")
 
@@ -152,7 +151,7 @@ def opened(
         "contract": contract,
         "version": version,
         "urgency": urgency,
-        "prior": State.NONE.value,
+        "prior": State.SENT_BACK.value,
         "topic": TOPIC,
         "asker": asker,
         "holder": holder,
@@ -283,7 +282,7 @@ class Why(StrEnum):
     SEVERAL = "several"
     CONSENT = "consent"
     EMERGENCY = "emergency"
-    TOO_LARGE = "too_large"
+    NOT_SENT = "not_sent"
 
 
 def decide(

@@ -173,7 +173,7 @@ def search(
         query = query.where(table.fhir_id > after)
     # own before others', where two members gave the same id
     order = (table.fhir_id, (table.source != table.member), table.source)
-    return session.scalars(query.order_by(*order).limit(bounded(limit))).all()
+    return session.scalars(query.order_by(*order).limit(bounded(limit, most=101))).all()
 
 
 def _visible() -> ColumnElement[bool]:

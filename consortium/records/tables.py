@@ -92,6 +92,8 @@ class RequestTable(Base):
     """Why it was refused or withdrawn, coded."""
     by: Mapped[str] = mapped_column("decided_by", String(8))
     count: Mapped[int] = mapped_column("released", Integer)
+    answer: Mapped[str] = mapped_column(String(64))
+    """At the holder: the exchange that answered."""
     code: Mapped[str] = mapped_column(String(64))
     clause: Mapped[str] = mapped_column(String(16))
     question: Mapped[str] = mapped_column(Text)

@@ -49,7 +49,7 @@ def apply(session: Session, action: Action, opened: Opened) -> None:
         case Action.MOVE if row is not None:
             _place(session, row, opened.facts["slot"])
             row.state = Shown.BOOKED.value
-        case Action.CANCEL if row is not None:
+        case Action.CANCEL if row is not None and row.state != Shown.REFUSED:
             row.state, row.reason = Shown.CANCELLED.value, opened.facts["reason"]
         case _:
             return

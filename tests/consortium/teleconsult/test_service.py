@@ -246,10 +246,8 @@ def test_a_cancelled_session_becomes_work_of_the_desk_and_is_moved(mini: Mini) -
         )
     assert mini.deliver()[0].ok
     assert slots.is_free(mini.values[found.name])
-    assert (
-        mini.values[slots.slot_name(later, 1)] | {"case": case, "holder": "shiqiao"}
-        == (mini.values[slots.slot_name(later, 1)])
-    )
+    taken = mini.values[slots.slot_name(later, 1)]
+    assert (taken["case"], taken["holder"]) == (case, "shiqiao")
     assert shown(mini, HAN, case).start == at("14:00")
     assert shown(mini, HAN, case).shown is Shown.BOOKED
 

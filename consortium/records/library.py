@@ -1,0 +1,277 @@
+"""The record itself: FHIR resources by their original bytes, who may see them, who was granted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import delete
+from sqlalchemy.orm import Session
+
+from consortium import audit
+from consortium.fhir import bindings, gate
+from consortium.kernel.actor import Actor
+from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid, missing
+from consortium.kernel.ids import new_id
+from consortium.kernel.paging import Page
+from consortium.patients import service as patients
+from consortium.records import disclosure, fhir, store
+from consortium.records.fhir import READERS
+from consortium.records.model import RELEASABLE
+from consortium.records.tables import ConsentTable, GrantTable, IdentifierTable, ResourceTable
+
+RAW_MAX_BYTES = 300 * 1024
+"""A resource must fit into one sealed body; what is larger goes as a file beside it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stored version of a resource, and where it came from."""
+
+    id: str
+    type: str
+    fhir_id: str
+    version: int
+    patient: str
+    source: str
+    exchange: str
+    case: str
+    own: bool
+    start: datetime | None
+    end: datetime | None
+    received_at: datetime
+    raw: bytes
+
+    @property
+    def resource(self) -> Mapping[str, Any]:
+        """The resource as parsed JSON."""
+        parsed: Mapping[str, Any] = gate.parse(self.raw)
+        return parsed
+
+
+def add(
+    session: Session, resource: Mapping[str, Any], *, member: str, patient: str, now: datetime
+) -> Record:
+    """Keep a resource made here as the next version of its kind and id.
+
+    `patient` is the member's own id; the resource's subject must be that patient.
+
+    Raises:
+        Refusal: `record.type`, `record.patient` when it is about somebody else, `record.too_large`
+            above 300 KiB, or what `bindings.check` says.
+    """
+    bindings.check(resource, now=now)
+    raw = gate.dump(dict(resource))
+    return _keep(
+        session, resource, raw, member=member, source=member, patient=patient, exchange="",
+        case="", now=now,
+    )  # fmt: skip
+
+
+def received(
+    session: Session,
+    resource: Mapping[str, Any],
+    raw: bytes,
+    *,
+    member: str,
+    source: str,
+    patient: str,
+    exchange: str,
+    case: str,
+    now: datetime,
+) -> Record:
+    """Keep a resource that another member released, by the bytes in which it came."""
+    return _keep(
+        session, resource, raw, member=member, source=source, patient=patient, exchange=exchange,
+        case=case, now=now,
+    )  # fmt: skip
+
+
+def _keep(
+    session: Session,
+    resource: Mapping[str, Any],
+    raw: bytes,
+    *,
+    member: str,
+    source: str,
+    patient: str,
+    exchange: str,
+    case: str,
+    now: datetime,
+) -> Record:
+    kind, fhir_id = str(resource["resourceType"]), str(resource["id"])
+    if kind not in RELEASABLE:
+        raise invalid("record.type", type=kind)
+    if len(raw) > RAW_MAX_BYTES:
+        raise Refusal(RefusalKind.TOO_LARGE, "record.too_large", limit_kb=RAW_MAX_BYTES // 1024)
+    if disclosure.subject_of(resource) not in patients.aliases(
+        session, member=member, patient=patient
+    ):
+        raise conflict("record.patient")
+    old = store.newest(session, member=member, source=source, kind=kind, fhir_id=fhir_id)
+    if old is not None:
+        if old.patient != patient:
+            raise conflict("record.patient")
+        if old.raw == raw and old.case_id == case:
+            return _record(old)
+        old.latest = 0
+        session.execute(delete(IdentifierTable).where(IdentifierTable.resource == old.id))
+        session.flush()
+    stretch = disclosure.when(resource)
+    row = ResourceTable(
+        id=new_id(now),
+        member=member,
+        source=source,
+        type=kind,
+        fhir_id=fhir_id,
+        version=1 if old is None else old.version + 1,
+        latest=1,
+        patient=patient,
+        exchange=exchange,
+        case_id=case,
+        raw=raw,
+        start_at=stretch[0] if stretch else None,
+        end_at=stretch[1] if stretch else None,
+        received_at=now,
+    )
+    session.add(row)
+    session.flush()
+    session.add_all(
+        IdentifierTable(resource=row.id, system=system, value=value)
+        for system, value in fhir.identifiers(resource)
+    )
+    session.flush()
+    return _record(row)
+
+
+# ---------------------------------------------------------------- reading
+
+
+def of_patient(
+    session: Session,
+    *,
+    actor: Actor,
+    patient: str,
+    kinds: Sequence[str] = (),
+    after: str | None = None,
+    limit: int = 20,
+) -> Page[Record]:
+    """Newest versions of a patient's records at the actor's member, latest first.
+
+    What came on a consent that was withdrawn is left out. The page that shows them writes `viewed`.
+    """
+    actor.require(*READERS)
+    found = store.of_patient(
+        session, member=actor.member, patient=patient, kinds=kinds, after=after, limit=limit
+    )
+    return Page([_record(row) for row in found.rows], found.after)
+
+
+def one(session: Session, record: str, *, actor: Actor, now: datetime) -> Record:
+    """One stored version for a person to read; who reads it is written down.
+
+    Raises:
+        Refusal: `record.unknown` alike for one that is not there and one that is not to be seen.
+    """
+    actor.require(*READERS)
+    row = store.one(session, record, member=actor.member)
+    if row is None:
+        raise missing("record.unknown")
+    audit.record(
+        session,
+        actor=actor,
+        action="records.view",
+        subject=f"{row.type}:{row.fhir_id}",
+        patient=row.patient,
+        now=now,
+        version=row.version,
+        source=row.source,
+    )
+    return _record(row)
+
+
+def viewed(session: Session, records: Sequence[Record], *, actor: Actor, now: datetime) -> None:
+    """Write down that a person saw these records of one patient in a list."""
+    if not records:
+        return
+    audit.record(
+        session,
+        actor=actor,
+        action="records.list",
+        subject=f"patient:{records[0].patient}",
+        patient=records[0].patient,
+        now=now,
+        count=len(records),
+    )
+
+
+def _record(row: ResourceTable) -> Record:
+    return Record(
+        id=row.id,
+        type=row.type,
+        fhir_id=row.fhir_id,
+        version=row.version,
+        patient=row.patient,
+        source=row.source,
+        exchange=row.exchange,
+        case=row.case_id,
+        own=row.source == row.member,
+        start=row.start_at,
+        end=row.end_at,
+        received_at=row.received_at,
+        raw=row.raw,
+    )
+
+
+# ---------------------------------------------------------------- grants and consents
+
+
+def grant(
+    session: Session,
+    *,
+    member: str,
+    case: str,
+    party: str,
+    patient: str,
+    until: datetime,
+) -> None:
+    """Let another member read a patient's records here, while a case lasts; again: only longer."""
+    row = session.get(GrantTable, (member, case, party, patient))
+    if row is None:
+        row = GrantTable(
+            member=member, case_id=case, party=party, patient=patient, until_at=until, ended_at=None
+        )
+        session.add(row)
+    elif row.ended_at is None:
+        row.until_at = max(row.until_at, until)
+    session.flush()
+
+
+def granted(session: Session, *, member: str, party: str, patient: str, now: datetime) -> bool:
+    """Whether another member may read a patient's records here now."""
+    return store.granted(session, member=member, party=party, patient=patient, now=now)
+
+
+def end_grants(session: Session, *, member: str, case: str, now: datetime) -> int:
+    """End every grant of a case: it is closed, or the patient withdrew. Returns how many."""
+    ended = 0
+    for row in store.grants_of_case(session, case, member=member):
+        if row.ended_at is None:
+            row.ended_at = now
+            ended += 1
+    session.flush()
+    return ended
+
+
+def withdrawn(session: Session, *, member: str, case: str, now: datetime) -> None:
+    """The patient has withdrawn the consent of a case: what it brought is seen no longer."""
+    row = session.get(ConsentTable, (member, case))
+    if row is not None and row.withdrawn_at is None:
+        row.withdrawn_at = now
+    end_grants(session, member=member, case=case, now=now)
+
+
+def consent_types(row: ConsentTable) -> frozenset[str]:
+    """The types that a consent covers."""
+    return frozenset(orjson.loads(row.types))
