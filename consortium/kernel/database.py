@@ -8,7 +8,7 @@ handler: seven times lower p99 (research/feasibility.md, 5).
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, cast
 
@@ -74,15 +74,16 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """A session for one transaction, committed when the block ends, undone when it raises."""
-        if self.dialect != "sqlite":
-            with Session(self.engine, expire_on_commit=False) as session, session.begin():
-                yield session
-            return
-        with self._writing, Session(self.engine, expire_on_commit=False) as session:
-            # autobegin is deferred on SQLite: take the write lock before the first read, or two
-            # processes could both read and one fail at its upgrade
-            session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+        """A session for one transaction, committed when the block ends, undone when it raises.
+
+        What must outlive a refusal (a counted wrong try) may be committed inside the block.
+        """
+        alone = self._writing if self.dialect == "sqlite" else nullcontext()
+        with alone, Session(self.engine, expire_on_commit=False) as session:
+            if self.dialect == "sqlite":
+                # autobegin is deferred on SQLite: take the write lock before the first read, or
+                # two processes could both read and one fail at its upgrade
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield session
                 session.commit()

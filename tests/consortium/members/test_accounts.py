@@ -121,6 +121,17 @@ def test_five_wrong_tries_pause_a_name_that_exists_or_not(
     assert isinstance(good, Actor)
 
 
+def test_a_page_goes_on_in_the_transaction_in_which_a_try_was_refused(
+    database: Database, head: Actor, keyring: Keyring
+) -> None:
+    for _ in range(5):
+        with database.write() as session:
+            with pytest.raises(Refusal, match="sign_in_wrong"):
+                accounts.sign_in(session, "wang", "wrong", keyring=keyring, now=NOW)
+            assert accounts.find(session, head.user) is not None
+    assert sign_in(database, keyring, "wang", PASSWORD) == "members.throttled"
+
+
 def test_wrong_tries_do_not_pile_up_in_the_database(database: Database, keyring: Keyring) -> None:
     for number in range(3):
         sign_in(database, keyring, f"nobody{number}", "wrong", late=timedelta(days=2 * number))
