@@ -21,9 +21,10 @@ from consortium.kernel.errors import invalid
 from consortium.kernel.paging import LIMIT_MAX
 
 COUNT_DEFAULT: Final = 20
-_WITHOUT_IDENTIFIER = frozenset({"Binary", "Provenance"})
+_WITHOUT_IDENTIFIER = frozenset({"AuditEvent", "Binary", "MessageHeader", "Provenance"})
 _WITHOUT_PATIENT = frozenset(
-    {"Patient", "Binary", "Organization", "Practitioner", "PractitionerRole", "Schedule", "Slot"}
+    {"Binary", "Endpoint", "HealthcareService", "Location", "Medication", "MessageHeader"}
+    | {"Organization", "Patient", "Practitioner", "PractitionerRole", "Schedule", "Slot"}
 )
 _PAGE: Final = frozenset({"_count", "_after", "_format"})
 _ID_CHARS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.")
