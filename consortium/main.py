@@ -9,7 +9,7 @@ from fastapi import FastAPI
 
 from consortium import wiring
 from consortium.api import health, ledger, sync
-from consortium.kernel import log
+from consortium.kernel import crash, log
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.settings import Settings
 from consortium.upkeep import service as upkeep
@@ -56,6 +56,7 @@ def serve(settings: Settings) -> None:
             node.close()
             raise
         log.configure(level=settings.log_level, node=node.id)
+        crash.arm(settings.crash_at)
         _serve(create_app(node), settings)
 
 

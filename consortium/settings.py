@@ -81,6 +81,7 @@ class Settings(BaseSettings):
     backup_dir: Path = Field(default=Path("backups"), description="default: in the folder")
     backups_kept: int = Field(default=14, ge=1)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    crash_at: str = Field(default="", description="for tests: where the process kills itself")
 
     @model_validator(mode="before")
     @classmethod

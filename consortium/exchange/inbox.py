@@ -29,6 +29,7 @@ from consortium.exchange.settling import Place, settle, taken_back
 from consortium.exchange.state import Held
 from consortium.exchange.tables import FeedCursorRow, InboxRow, OutboxRow, OwnHeadRow
 from consortium.fhir import message as messages
+from consortium.kernel import crash
 from consortium.kernel.errors import Refusal, invalid
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import from_ms
@@ -222,6 +223,7 @@ class Inbox:
             self._refuse_body(session, member, entry, refusal, now=now)
             return KEPT, refusal.code
         kind.apply(session, opened)
+        crash.point(f"inbox.apply:{kind.name}")
         return APPLIED, ""
 
     def _opened(
