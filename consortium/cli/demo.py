@@ -108,7 +108,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Wait for a node's first answer. Raises Refusal `demo.start` when it ends or takes too long."""
+    """Wait for a node's first answer. Raises Refusal `demo.start` when none comes."""
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
         with suppress(httpx2.HTTPError):
@@ -146,8 +146,8 @@ def print_sign_ins(port: int, home: Path) -> None:
         roles = "、".join(say(f"members.role.{role}", lang) for role in sorted(one.roles))
         typer.echo(f"  {one.login:<8} {one.password:<22} {one.name}  {name}  {roles}")
     typer.echo(f"\n{say('demo.seals', lang)}")
-    for member in (HUB, LEAD, SHIQIAO, YUNLING):
-        typer.echo(f"  {member:<11} {place(member).seal_passphrase}")
+    for seal in (HUB, LEAD, SHIQIAO, YUNLING):
+        typer.echo(f"  {seal:<11} {place(seal).seal_passphrase}")
     typer.echo(f"  {say('demo.seal_file', lang)} {home / 'consortium-seal'}")
     typer.echo(f"\n{say('demo.stop', lang)}")
 

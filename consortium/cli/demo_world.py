@@ -139,6 +139,7 @@ def found(home: Path, *, port: int, start: datetime) -> DemoWorld:
     for node in (hub, *world.clinics.values()):
         _confirm_keys(world, node)
     world.settle()
+    _sign_in(world)
     return world
 
 
@@ -267,6 +268,16 @@ def _choose_password(world: DemoWorld, node: Node, one: Person, token: str) -> N
             login=one.login,
             name=one.name,
         )
+
+
+def _sign_in(world: DemoWorld) -> None:
+    """Everybody signs in again: a key counts from the sign-in after its index."""
+    for one in PEOPLE:
+        node = world.node_of(one.member)
+        with node.database.write() as session:
+            world.actors[one.login] = accounts.sign_in(
+                session, one.login, one.password, keyring=node.keyring, now=world.clock.now()
+            )
 
 
 def _confirm_keys(world: DemoWorld, node: Node) -> None:
