@@ -9,21 +9,21 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlencode
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from consortium import words
+from consortium.kernel import log
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
-from consortium.web.guard import SAFE, local_path, recognise
+from consortium.web.guard import HEADERS, SAFE, local_path, recognise
 from consortium.web.pages import fragment, look_of, render
 from consortium.web.signed import LOCK_FIELD, Locked, known
 from consortium.web.views import Act, Refused
 from consortium.web.wording import lang, size, t, written
 
-log = structlog.get_logger(__name__)
+_log = log.logger(__name__)
 
 STATUS: Final[Mapping[RefusalKind, HTTPStatus]] = {
     RefusalKind.INVALID: HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -89,7 +89,7 @@ def refused(
         happened, safe, do = words.refusal(refusal.code, lang(), **facts)
     except KeyError:
         # a code without words, or one whose words ask for a fact that it did not bring
-        log.warning("refusal.no_words", code=refusal.code)
+        _log.warning("refusal.no_words", code=refusal.code)
         happened, safe, do = words.refusal("web.unknown", lang(), what=refusal.code)
     ways = acts or (_ways(request) if request is not None else ())
     return Refused(refusal.code, happened, safe, do, title, refusal.clause, ways)
@@ -159,7 +159,7 @@ def _referer(request: Request) -> str:
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
-    log.info("refused", code=error.code, kind=error.kind, path=request.url.path)
+    _log.info("refused", code=error.code, kind=error.kind, path=request.url.path)
     return answer(request, error)
 
 
@@ -196,7 +196,7 @@ def _kept(error: Locked) -> list[tuple[str, str]]:
     return [
         (name, value)
         for name, value in fields[:FIELDS_KEPT]
-        if isinstance(value, str) and name not in {"csrf", LOCK_FIELD, "back"}
+        if isinstance(value, str) and name not in {"csrf", LOCK_FIELD}
     ]
 
 
@@ -206,12 +206,14 @@ def _whole_path(request: Request) -> str:
 
 def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this type
+    if isinstance(error.__cause__, Refusal):  # a body that was stopped on its way
+        return answer(request, error.__cause__)
     if error.status_code == HTTPStatus.NOT_FOUND:
         return answer(request, missing("web.not_found"))
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         refusal = invalid("web.method")
     else:
-        refusal = invalid("web.form", field=str(error.detail)[:80])
+        refusal = invalid("web.request")
     if for_programs(request):
         return problem(refusal, error.status_code)
     return page(request, refusal, status=error.status_code)
@@ -226,7 +228,7 @@ def _unfit(request: Request, error: Exception) -> Response:
 def _fault(request: Request, error: Exception) -> Response:
     """A fault of the program: logged in full here, told in words there."""
     number = secrets.token_hex(4)
-    log.error("fault", number=number, path=request.url.path, exc_info=error)
+    _log.error("fault", number=number, path=request.url.path, exc_info=error)
     refusal = Refusal(RefusalKind.UNAVAILABLE, "web.broken", number=number)
     if for_programs(request):
         return problem(refusal, HTTPStatus.INTERNAL_SERVER_ERROR)
@@ -234,4 +236,7 @@ def _fault(request: Request, error: Exception) -> Response:
         view = refused(refusal, request=request)
     # without the shell: what failed may be the shell
     request.state.signed = None
-    return render(request, "error.html", status=500, refusal=view, place="")
+    answered = render(request, "error.html", status=500, refusal=view, place="")
+    # this answer is given outside of the guard
+    answered.headers.update({**HEADERS, "cache-control": "no-store"})
+    return answered

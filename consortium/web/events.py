@@ -128,7 +128,7 @@ def _look(node: WebNode, watch: Watch) -> str:
         found = _shell(moment)
         aged = watch.rendered_at is not None and now - watch.rendered_at >= REFRESH
         if watch.part and (version != watch.version or aged):
-            found += PARTS[watch.part](moment, watch.argument)
+            found += _CUT + PARTS[watch.part](moment, watch.argument)
         watch.rendered_at = now if aged or watch.rendered_at is None else watch.rendered_at
     watch.version = version
     return "".join(piece for piece in found.split(_CUT) if piece.strip() and _is_new(watch, piece))

@@ -26,7 +26,7 @@ from consortium.web import pages
 from tests.browser.gallery import router as gallery
 from tests.support.clock import VirtualClock
 from tests.support.databases import fill
-from tests.support.web_stage import Stage, a_row, stage
+from tests.support.web_stage import Stage, a_row, furnish, stage
 
 NOW = datetime(2026, 11, 24, 2, 12, tzinfo=UTC)
 ROWS: tuple[tuple[str, str, str, date, str, str, str, str, float | None, float, str], ...] = (
@@ -83,6 +83,7 @@ def preview_stage(home: Path, *, offline: bool = False) -> Stage:
     """A clinic as in the pictures. The words must be invented around it."""
     clock = VirtualClock(NOW)
     fill(f"sqlite:///{home / 'node.db'}")
+    furnish(Database(f"sqlite:///{home / 'node.db'}"))
     made = stage(Database(f"sqlite:///{home / 'node.db'}"), home, clock)
     actor = made.person("han", "韩素云")
     made.put(*rows(clock.now()))

@@ -95,12 +95,19 @@ class Stage:
 def stage(
     database: Database, home: Path, clock: VirtualClock, *, member: str = MEMBER, **settings: Any
 ) -> Stage:
-    """A clinic that has joined, with nobody in it yet."""
+    """The pages of a clinic over a database that `furnish` has filled."""
     node = StageNode(
         Settings(home=home, role=NodeRole.HUB, **{"idle_lock_min": 5, **settings}), database, clock
     )
     now = clock.now()
     node.link = LinkState(online=True, since=now - timedelta(hours=5), last_sync=now)
+    app = FastAPI()
+    install(app, node)
+    return Stage(node, app, member)
+
+
+def furnish(database: Database, *, member: str = MEMBER) -> None:
+    """What a clinic that has joined knows: charter, members, directory."""
     with database.write() as session:
         for subject, value in _SHARED.items():
             session.merge(
@@ -113,9 +120,6 @@ def stage(
                     address="", services="[]", index=1,
                 )
             )  # fmt: skip
-    app = FastAPI()
-    install(app, node)
-    return Stage(node, app, member)
 
 
 _SHARED: Mapping[str, Mapping[str, Any]] = {

@@ -1,5 +1,6 @@
 """A clinic's pages, and browsers that speak HTTP only."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,24 +11,29 @@ from starlette.testclient import TestClient
 from consortium.kernel.database import Database
 from tests.support.clock import VirtualClock
 from tests.support.databases import SqliteFiles
-from tests.support.web_stage import PASSWORD, Stage, stage
+from tests.support.web_stage import PASSWORD, Stage, furnish, stage
 
 BASE = "http://127.0.0.1:8001"
 
 
-@pytest.fixture
-def web_database(sqlite_files: SqliteFiles, tmp_path: Path) -> Iterator[Database]:
-    """Pages are the same on both databases: their services are tested on both."""
-    with sqlite_files.one(tmp_path) as database:
-        yield database
+@pytest.fixture(scope="session")
+def clinic_file(sqlite_files: SqliteFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a clinic with one doctor; made once, for passwords are slow by design."""
+    folder = tmp_path_factory.mktemp("clinic")
+    with sqlite_files.one(folder, "clinic.db") as database:
+        furnish(database)
+        stage(database, folder / "home", VirtualClock()).person("han", "韩素云")
+    return folder / "clinic.db"
 
 
 @pytest.fixture
-def clinic(web_database: Database, tmp_path: Path, clock: VirtualClock) -> Stage:
-    """A clinic with one doctor, who signs in as `han`."""
-    made = stage(web_database, tmp_path / "home", clock)
-    made.person("han", "韩素云")
-    return made
+def clinic(clinic_file: Path, tmp_path: Path, clock: VirtualClock) -> Iterator[Stage]:
+    """A clinic with one doctor, who signs in as `han`. Pages are the same on both databases:
+    their services are tested on both."""
+    shutil.copyfile(clinic_file, tmp_path / "clinic.db")
+    database = Database(f"sqlite:///{tmp_path / 'clinic.db'}")
+    yield stage(database, tmp_path / "home", clock)
+    database.close()
 
 
 Browse = Callable[[], TestClient]

@@ -1,0 +1,51 @@
+"""Every page at once: nobody in without signing in, nothing changed without the form's token."""
+
+import re
+
+import pytest
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from consortium.web.deps import PageRoute
+from consortium.web.install import ROUTERS
+from tests.consortium.web.conftest import Browse
+
+ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+PAGES = sorted({route.path for route in ROUTES if "GET" in route.methods})
+ACTS = sorted({route.path for route in ROUTES if "POST" in route.methods})
+OPEN_PAGES = {"/sign-in", "/welcome/{token}"}
+"""Pages for people who are not signed in."""
+OPEN_ACTS = {"/sign-in", "/sign-out", "/language", "/hand-over", "/welcome/{token}"}
+
+
+def _filled(path: str) -> str:
+    return re.sub(r"\{[^}]+\}", "0", path)
+
+
+@pytest.mark.parametrize("path", sorted(set(PAGES) - OPEN_PAGES))
+def test_a_stranger_is_asked_to_sign_in(browser: Browse, path: str) -> None:
+    answer = browser().get(_filled(path))
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", sorted(set(ACTS) - OPEN_ACTS))
+def test_a_stranger_changes_nothing(browser: Browse, path: str) -> None:
+    answer = browser().post(_filled(path))
+    assert answer.status_code == 303
+    assert answer.headers["location"].startswith("/sign-in")
+
+
+@pytest.mark.parametrize("path", ACTS)
+def test_a_form_without_its_token_is_refused_everywhere(doctor: TestClient, path: str) -> None:
+    assert doctor.post(_filled(path)).status_code == 403
+
+
+def test_every_route_but_the_stream_opens_its_own_transaction() -> None:
+    others = [route.path for route in ROUTES if not isinstance(route, PageRoute)]
+    assert others == ["/events"]
+
+
+def test_what_is_not_there_and_what_is_not_ours_look_the_same(doctor: TestClient) -> None:
+    for path in ("/receipts/0", "/people/0", "/receipts/0/file"):
+        assert doctor.get(path).status_code == 404
