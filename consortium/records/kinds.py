@@ -52,6 +52,31 @@ class _RecordKind(ExchangeKind):
         """What this kind asks besides."""
         return None
 
+    def step(
+        self,
+        name: str,
+        old: Value | None,
+        header: Header,
+        facts: Facts,
+        time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:
+        """Only the case moves; the contract is read by the permit and stays."""
+        if name != f"case:{header.case}":
+            return old
+        return self.moved(old, header, facts, time, outcome)
+
+    def moved(
+        self,
+        case: Value | None,
+        header: Header,
+        facts: Facts,
+        time: datetime,
+        outcome: Sequence[str],
+    ) -> Value | None:
+        """The case after the act."""
+        return case
+
     def inspect(self, session: Session, opened: Opened) -> Refusal | None:
         return None if opened.message is None else reading.inspect(session, self.action, opened)
 
@@ -97,10 +122,9 @@ class RecordRequest(_RecordKind):
             return invalid("record.urgency")
         return FLAGGED if emergency else ""
 
-    def step(
+    def moved(
         self,
-        name: str,
-        old: Value | None,
+        case: Value | None,
         header: Header,
         facts: Facts,
         time: datetime,
@@ -141,16 +165,15 @@ class RecordRelease(_RecordKind):
         within = set(facts.get("types", ())) <= set(case["types"])
         return None if within and facts["count"] >= 0 else invalid("record.scope")
 
-    def step(
+    def moved(
         self,
-        name: str,
-        old: Value | None,
+        case: Value | None,
         header: Header,
         facts: Facts,
         time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:
-        return None if old is None else model.answered(old, State.RELEASED, more=facts["more"])
+        return None if case is None else model.answered(case, State.RELEASED, more=facts["more"])
 
 
 class RecordRefuse(_RecordKind):
@@ -167,16 +190,15 @@ class RecordRefuse(_RecordKind):
     def guard(self, case: Value, facts: Facts) -> Refusal | None:
         return None if facts["urgency"] == case["urgency"] else invalid("record.urgency")
 
-    def step(
+    def moved(
         self,
-        name: str,
-        old: Value | None,
+        case: Value | None,
         header: Header,
         facts: Facts,
         time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:
-        return None if old is None else model.answered(old, State.REFUSED)
+        return None if case is None else model.answered(case, State.REFUSED)
 
 
 class ConsentWithdraw(_RecordKind):
@@ -188,16 +210,15 @@ class ConsentWithdraw(_RecordKind):
     charter = True
     rules: ClassVar = {"reason": code(*WithdrawReason)}
 
-    def step(
+    def moved(
         self,
-        name: str,
-        old: Value | None,
+        case: Value | None,
         header: Header,
         facts: Facts,
         time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:
-        return None if old is None else model.answered(old, State.WITHDRAWN)
+        return None if case is None else model.answered(case, State.WITHDRAWN)
 
 
 KINDS: list[ExchangeKind] = [RecordRequest(), RecordRelease(), RecordRefuse(), ConsentWithdraw()]
