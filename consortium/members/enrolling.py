@@ -78,11 +78,7 @@ def join(
     try:
         begin_guards(node)
         _sign_in_turn(node, home, offer.member, passphrase, patience)
-        roles = model.FIRST_ROLES[offer.kind]
-        with node.database.write() as session:
-            first = people.first_link(
-                session, member=offer.member, roles=roles, now=node.clock.now()
-            )
+        first = _first_link(node, offer)
     finally:
         node.close()
     (home / joining.PENDING_FILE).unlink()
@@ -157,6 +153,12 @@ def _sign_in_turn(
                 sign_charter(session, member=member, signer=signer, post=node.post, now=now)
                 continue
         patience.wait()
+
+
+def _first_link(node: SetupNode, offer: Offer) -> OneTimeLink:
+    roles = model.FIRST_ROLES[offer.kind]
+    with node.database.write() as session:
+        return people.first_link(session, member=offer.member, roles=roles, now=node.clock.now())
 
 
 class _Patience:

@@ -1,9 +1,12 @@
 """What doors call to set up and to get back in: `hub init`, `workstation join`, `user reset`."""
 
 from datetime import datetime
+from typing import Protocol
 
 from consortium.exchange.hubdesk import Handler
 from consortium.kernel.database import Database
+from consortium.kernel.errors import missing
+from consortium.ledger import receipts
 from consortium.members import charter, invitations, joining, lists, people
 from consortium.members.enrolling import Joined, join
 from consortium.members.founding import Founded, Plan, hub_init, read_plan
@@ -12,6 +15,7 @@ from consortium.members.keyring import Keyring
 from consortium.members.links import OneTimeLink
 from consortium.members.setup_node import Means, SetupNode
 from consortium.ports import Reply
+from consortium.settings import NodeRole, Settings
 
 __all__ = [
     "Founded",
@@ -29,12 +33,26 @@ __all__ = [
 _JSON = {"content-type": "application/json"}
 
 
-def door_of(node: SetupNode) -> Door:
-    """What this hub shows to those who join. Raises TypeError at a workstation."""
-    if node.hub is None:
-        raise TypeError("only a hub invites")
+class Doorstep(Protocol):
+    """What of a hub's node is shown to those who join."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def policy(self) -> bytes: ...
+
+
+def door_of(node: Doorstep) -> Door:
+    """What this hub shows to those who join.
+
+    Raises:
+        Refusal: `rights.not_here` at a workstation: only a hub invites.
+    """
+    if node.settings.role is not NodeRole.HUB:
+        raise missing("rights.not_here")
     document = (node.settings.home / joining.CHARTER_FILE).read_bytes()
-    return Door(node.settings.public_url, node.hub.log.vkey, charter.read(document))
+    vkey = receipts.read_policy(node.policy).logs[0].text
+    return Door(node.settings.public_url, vkey, charter.read(document))
 
 
 def handlers(node: SetupNode) -> dict[str, Handler]:

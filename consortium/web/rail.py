@@ -35,6 +35,7 @@ ENTRIES = (
     _Entry("records", "/records", "file-search", _DOCTORS, ("record", "records")),
     _Entry("contracts", "/contracts", "handshake", _CONTRACTS, ("contract",)),
     _Entry("people", "/people", "users-round", _PEOPLE, ("person_key",)),
+    _Entry("members", "/members", "building-2", _CONTRACTS | _PEOPLE),
     _Entry("outbox", "/outbox", "send", _ALL),
 )
 FOOT = (

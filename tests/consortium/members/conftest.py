@@ -1,10 +1,15 @@
-"""Cheap password hashing: what is tested here is not its cost."""
+"""Cheap password hashing, and a consortium set up for real."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
+from consortium.kernel.database import Database
 from consortium.members import box, passwords
+from tests.consortium.members.consortium_made import World
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -19,3 +24,13 @@ def _cheap() -> object:
     yield
     patch.undo()
     passwords._nobodys.cache_clear()
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, new_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    monkeypatch.setenv("CONSORTIUM_GUARD_DIR", str(tmp_path / "guards"))
+    made = World(tmp_path, new_database)
+    yield made
+    made.close()

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from consortium import wiring
+from consortium.exchange import state
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.ids import MemberId, UserId
@@ -146,3 +147,8 @@ class World:
     def close(self) -> None:
         for node in self.nodes:
             node.close()
+
+
+def state_of(node: Database, name: str) -> dict[str, Any] | None:
+    with node.read() as session:
+        return state.read(session, name)
