@@ -21,6 +21,10 @@ from consortium.kernel.time import from_ms, to_ms
 from consortium.ledger import journal, receipts
 
 
+_OWN = ("ack/1", "feed.heads/1")
+"""What a node sends about itself is no act of a person."""
+
+
 @dataclass(frozen=True, slots=True)
 class CaseEntry:
     """One exchange of a case as one member sees it.
@@ -79,7 +83,7 @@ def outbox(
 ) -> Page[CaseEntry]:
     """What this node sent, newest first, a keyset page; `state` narrows to one of its words."""
     limit = bounded(limit)
-    query = select(OutboxRow).where(OutboxRow.member.in_(members))
+    query = select(OutboxRow).where(OutboxRow.member.in_(members), OutboxRow.kind.not_in(_OWN))
     if state == "pending":
         query = query.where(OutboxRow.state.in_(PENDING))
     elif state:
@@ -106,7 +110,11 @@ def waiting_count(session: Session, *, members: Sequence[str]) -> int:
         session.scalar(
             select(func.count())
             .select_from(OutboxRow)
-            .where(OutboxRow.member.in_(members), OutboxRow.state.in_(PENDING))
+            .where(
+                OutboxRow.member.in_(members),
+                OutboxRow.state.in_(PENDING),
+                OutboxRow.kind.not_in(_OWN),
+            )
         )
         or 0
     )

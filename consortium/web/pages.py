@@ -56,6 +56,7 @@ def environment() -> Environment:
         {name: getattr(wording, name) for name in _WRITERS},
         icon=icon,
         static=static,
+        named=named,
         said=said,
         html_lang=lambda: HTML_LANG[wording.lang()],
         csrf=lambda: wording.look().csrf,
@@ -84,6 +85,11 @@ def said(key: str, params: Mapping[str, Any] | None = None) -> str:
         for name, value in (params or {}).items()
     }
     return t(key, **filled)
+
+
+def named(text: str) -> str:
+    """A name as it stands, or the words of a key marked by `@`."""
+    return t(text[1:]) if text.startswith("@") else text
 
 
 def look_of(request: Request) -> Look:
