@@ -22,7 +22,7 @@ from consortium.kernel.database import Database
 from consortium.kernel.errors import conflict
 from consortium.kernel.system import write_durably
 from consortium.ledger import journal
-from consortium.settings import Settings
+from consortium.settings import PREFIX, Settings
 from consortium.words import say
 
 FOLDERS = ("hub", SHIQIAO, YUNLING)
@@ -93,8 +93,14 @@ def confirm_clock(home: Path) -> None:
         database.close()
 
 
-def start(folder: Path) -> subprocess.Popen[bytes]:
-    """One node as a process of its own; its log goes into its folder."""
+def start(folder: Path, **settings: str) -> subprocess.Popen[bytes]:
+    """One node as a process of its own; its log goes into its folder.
+
+    Args:
+        folder: the node's.
+        settings: what is set for this process alone, over the node's own file.
+    """
+    own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
     log = (folder / "node.log").open("ab")
     return subprocess.Popen(  # noqa: S603 - this very program
         [sys.executable, "-m", "consortium.cli", "serve", "--home", str(folder)],
@@ -103,7 +109,7 @@ def start(folder: Path) -> subprocess.Popen[bytes]:
         stdin=subprocess.DEVNULL,
         # Ctrl-C goes to this process, which then stops the three in order
         start_new_session=True,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, **own, "PYTHONUNBUFFERED": "1"},
     )
 
 

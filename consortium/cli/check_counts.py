@@ -1,0 +1,206 @@
+"""What the check counts and compares, read from the three databases and from nothing else."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from consortium import wiring
+from consortium.cli.check_http import CheckError
+from consortium.exchange import census
+from consortium.exchange.header import EVERYONE
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.ledger import journal, receipts
+from consortium.settings import Settings
+from consortium.wiring import POLICY_FILE
+
+_PAUSE_S = 0.1
+_SHOWN = 5
+_DONE = frozenset({"sent", "refused"})
+
+
+@dataclass(slots=True)
+class Counts:
+    """The figures of one run."""
+
+    exchanges: int = 0
+    leaves: int = 0
+    refused: int = 0
+    receipts_checked: int = 0
+    subjects: int = 0
+
+
+@dataclass(slots=True)
+class Books:
+    """The databases of the three nodes, opened for reading beside the running processes.
+
+    Args:
+        home: the folder under which each node has its own.
+        nodes: which members each node serves, by its folder; the hub's comes first.
+    """
+
+    home: Path
+    nodes: Mapping[str, tuple[str, ...]]
+    _open: dict[str, Database] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Release the files."""
+        for database in self._open.values():
+            database.close()
+        self._open.clear()
+
+    @property
+    def hub(self) -> str:
+        return next(iter(self.nodes))
+
+    @contextmanager
+    def read(self, node: str) -> Iterator[Session]:
+        """A session that only reads."""
+        if node not in self._open:
+            path = Settings.read(self.home / node).database_url.removeprefix("sqlite:///")
+            self._open[node] = Database(f"sqlite:///file:{path}?mode=ro&uri=true")
+        with self._open[node].read() as session:
+            yield session
+
+    # ------------------------------------------------------------ waiting
+
+    def on_ledger(self, exchange: str) -> bool:
+        """Whether the hub has entered an exchange."""
+        with self.read(self.hub) as session:
+            return any(one.exchange == exchange for one in census.entries(session))
+
+    def size(self) -> int:
+        """How many leaves the hub's ledger holds."""
+        with self.read(self.hub) as session:
+            return journal.size(session)
+
+    def waits(self) -> str:
+        """What has not come to rest yet, in words; empty when all has."""
+        for node in self.nodes:
+            with self.read(node) as session:
+                open_ones = [one for one in census.signed(session) if one.state not in _DONE]
+            if open_ones:
+                return f"{node}: {open_ones[0].kind} is {open_ones[0].state}"
+        for node, members in self.nodes.items():
+            for member in members:
+                if why := self._behind(node, member):
+                    return why
+        return ""
+
+    def _behind(self, node: str, member: str) -> str:
+        with self.read(self.hub) as session:
+            offered = len(list(census.feed(session, member)))
+        with self.read(node) as session:
+            mine = list(census.taken(session, member))
+        if len(mine) < offered:
+            return f"{member} has taken {len(mine)} of {offered} entries"
+        bare = [one for one in mine if one.receipt is None]
+        return f"{member} has no receipt of entry {bare[0].index}" if bare else ""
+
+    def rest(self, *, within_s: float) -> None:
+        """Wait until every exchange is answered, taken by all, and has its receipt.
+
+        Raises:
+            CheckError: it did not come to rest in time.
+        """
+        end = time.monotonic() + within_s
+        while why := self.waits():
+            if time.monotonic() > end:
+                raise CheckError(f"not at rest after {within_s:.0f} s: {why}")
+            time.sleep(_PAUSE_S)
+
+    # ------------------------------------------------------------ counting
+
+    def count(self) -> Counts:
+        """Check and count everything, at rest.
+
+        Raises:
+            CheckError: something is lost, came twice, differs, or a receipt does not hold.
+        """
+        counts = Counts()
+        with self.read(self.hub) as session:
+            entries = list(census.entries(session))
+            counts.leaves = journal.size(session)
+        counts.refused = sum(not one.ok for one in entries)
+        if [one.index for one in entries] != list(range(counts.leaves)):
+            raise CheckError("the hub's entries and leaves are not the same")
+        counts.exchanges = self._signed_once(entries)
+        for node, members in self.nodes.items():
+            for member in members:
+                self._taken_once(node, member)
+                counts.receipts_checked += self._receipts(node, member)
+        counts.subjects = self._folds()
+        return counts
+
+    def _signed_once(self, entries: list[census.Entered]) -> int:
+        """Each exchange that a node signed stands on the ledger once, where the node thinks."""
+        placed = {one.index: one.exchange for one in entries}
+        admitted = [one.exchange for one in entries if one.ok]
+        if len(set(admitted)) != len(admitted):
+            raise CheckError("an exchange was admitted twice")
+        signed = 0
+        for node in self.nodes:
+            with self.read(node) as session:
+                own = list(census.signed(session))
+            astray = [one for one in own if placed.get(-1 if one.index is None else one.index)
+                      != one.exchange]  # fmt: skip
+            if astray:
+                raise CheckError(f"{node}: {len(astray)} exchanges are not where it thinks")
+            signed += len(own)
+        return signed
+
+    def _taken_once(self, node: str, member: str) -> None:
+        with self.read(self.hub) as session:
+            offered = list(census.feed(session, member))
+        with self.read(node) as session:
+            mine = list(census.taken(session, member))
+        if [(one.number, one.index) for one in mine] != offered:
+            raise CheckError(f"{member} did not take its feed as the hub has it")
+        odd = [
+            f"{one.kind} at {one.index}: {one.state} {one.alarm}"
+            for one in mine
+            if one.alarm or one.state != ("applied" if one.ok else "refused")
+        ]
+        if odd:
+            raise CheckError(f"{member} did not apply: {'; '.join(odd[:_SHOWN])}")
+
+    def _receipts(self, node: str, member: str) -> int:
+        """Check each receipt against the policy that this node pinned at joining."""
+        policy = (self.home / node / POLICY_FILE).read_bytes()
+        with self.read(node) as session:
+            mine = list(census.taken(session, member))
+        for one in mine:
+            try:
+                checked = receipts.check(one.receipt or b"", policy, expect_leaf=one.leaf)
+            except Refusal as refusal:
+                raise CheckError(f"{member}: receipt of {one.index}: {refusal.facts}") from refusal
+            if checked.index != one.index:
+                raise CheckError(f"{member}: the receipt of {one.index} is of {checked.index}")
+        return len(mine)
+
+    def _folds(self) -> int:
+        """For every node and subject in whose audience it is, its value is the hub's."""
+        registry = wiring.registry()
+        with self.read(self.hub) as session:
+            truth = dict(census.subjects(session))
+        for node, members in self.nodes.items():
+            if node == self.hub:
+                continue
+            with self.read(node) as session:
+                own = dict(census.subjects(session))
+            wanted = {
+                name: value
+                for name, value in truth.items()
+                if registry.audience(name, value) & {EVERYONE, *members}
+            }
+            if own != wanted:
+                names = sorted(
+                    name for name in own.keys() | wanted.keys() if own.get(name) != wanted.get(name)
+                )
+                raise CheckError(f"{node} folds otherwise than the hub: {names[:_SHOWN]}")
+        return len(truth)
+

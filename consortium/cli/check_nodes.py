@@ -1,0 +1,155 @@
+"""The check's own three processes, each workstation's link through a cable that can be cut."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from consortium.cli import demo
+from consortium.cli.check_counts import Books
+from consortium.cli.check_http import Browser, CheckError
+from consortium.cli.demo_people import HUB, LEAD, SHIQIAO, YUNLING, person, place
+from consortium.cli.demo_world import SEAL_FILE, found
+from consortium.cli.proxy import Proxy
+from consortium.kernel.crash import SIGNAL
+
+HUB_FOLDER = "hub"
+NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
+_FOUNDED_BEFORE = timedelta(minutes=30)
+_PAUSE_S = 0.05
+_END_S = 15.0
+_PORT_MIN, _PORT_MAX = 20_000, 60_000
+
+
+@dataclass(slots=True)
+class Nodes:
+    """Three nodes as processes, their cables, their books, and the browsers of their people."""
+
+    home: Path
+    port: int
+    books: Books
+    cables: dict[str, Proxy] = field(default_factory=dict)
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+    browsers: dict[str, Browser] = field(default_factory=dict)
+
+    # ------------------------------------------------------------ processes
+
+    def port_of(self, folder: str) -> int:
+        """Where a node serves its pages."""
+        return self.port + list(NODES).index(folder)
+
+    def start(self, folder: str, **settings: str) -> None:
+        """Start a node and wait for its first answer; its people sign in anew."""
+        if folder in self.cables:
+            settings["hub_url"] = f"http://127.0.0.1:{self.cables[folder].port}"
+        process = demo.start(self.home / folder, **settings)
+        self.processes[folder] = process
+        demo.wait_until_ready(self.port_of(folder), process)
+
+    def kill(self, folder: str) -> None:
+        """End a node without a word to it; sessions are in its memory and gone."""
+        process = self.processes[folder]
+        process.send_signal(SIGNAL)
+        process.wait(timeout=_END_S)
+        self._forget(folder)
+
+    def ended_by_itself(self, folder: str) -> None:
+        """Wait until a node has killed itself.
+
+        Raises:
+            CheckError: it lives on, or ended in another way.
+        """
+        try:
+            code = self.processes[folder].wait(timeout=_END_S)
+        except subprocess.TimeoutExpired:
+            raise CheckError(f"{folder} did not come to the place where it is killed") from None
+        if code != -SIGNAL:
+            raise CheckError(f"{folder} ended with {code} and was not killed")
+        self._forget(folder)
+
+    def _forget(self, folder: str) -> None:
+        gone = [name for name in self.browsers if _folder_of(person(name).member) == folder]
+        for name in gone:
+            self.browsers.pop(name).close()
+
+    def stop(self) -> None:
+        """Stop everything; nothing stays open."""
+        for browser in self.browsers.values():
+            browser.close()
+        self.browsers.clear()
+        demo.stop(list(self.processes.values()))
+        for cable in self.cables.values():
+            cable.close()
+        self.books.close()
+
+    # ------------------------------------------------------------ people
+
+    def browser(self, name: str) -> Browser:
+        """The browser of a person, signed in."""
+        if name not in self.browsers:
+            one = person(name)
+            browser = Browser(self.port_of(_folder_of(one.member)))
+            browser.sign_in(one.login, one.password)
+            self.browsers[name] = browser
+        return self.browsers[name]
+
+    def seal_of(self, member: str) -> str:
+        return place(member).seal_passphrase
+
+    def consortium_seal(self) -> bytes:
+        """The file of the consortium's seal, which does not lie at the hub."""
+        return (self.home / SEAL_FILE).read_bytes()
+
+
+def _folder_of(member: str) -> str:
+    return next(folder for folder, members in NODES.items() if member in members)
+
+
+@contextmanager
+def running(home: Path, *, port: int) -> Iterator[Nodes]:
+    """Found the consortium in an empty folder and serve it; everything is stopped at the end."""
+    found(home, port=port, start=datetime.now(UTC) - _FOUNDED_BEFORE).close()
+    demo.confirm_clock(home)
+    nodes = Nodes(home, port, Books(home, NODES))
+    try:
+        for clinic in (SHIQIAO, YUNLING):
+            nodes.cables[clinic] = Proxy(port)
+        for folder in NODES:
+            nodes.start(folder)
+        yield nodes
+    finally:
+        nodes.stop()
+
+
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 15.0) -> None:
+    """Wait until something holds.
+
+    Raises:
+        CheckError: it did not in time.
+    """
+    end = time.monotonic() + within_s
+    while not holds():
+        if time.monotonic() > end:
+            raise CheckError(f"{what}: not within {within_s:.0f} s")
+        time.sleep(_PAUSE_S)
+
+
+def free_ports() -> int:
+    """The first of three neighbouring ports that nobody listens on."""
+    for port in range(_PORT_MIN, _PORT_MAX, len(NODES)):
+        if all(_free(port + number) for number in range(len(NODES))):
+            return port
+    raise CheckError("no three neighbouring ports are free")
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
