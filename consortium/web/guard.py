@@ -28,6 +28,8 @@ HEADERS: Final[Mapping[str, str]] = {
 FOR_EVER = "public, max-age=31536000, immutable"
 FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
 FIELDS_MAX = 400
+TOKENLESS = frozenset({"/sign-in"})
+"""A page that stood open since before the session; its origin is checked all the same."""
 
 
 class Guard:
@@ -128,7 +130,7 @@ async def guarded(request: Request) -> None:
         return
     form = await _form(request)
     request.state.fields = form
-    if session is not None:
+    if session is not None and request.url.path not in TOKENLESS:
         given = request.headers.get("x-csrf-token") or form.get("csrf", "")
         if not isinstance(given, str) or not hmac.compare_digest(
             given.encode(), session.csrf.encode()

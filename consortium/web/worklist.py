@@ -24,7 +24,8 @@ router = APIRouter(route_class=PageRoute)
 CHANGES_SHOWN = 5
 SOON = timedelta(minutes=30)
 Scope = Literal["mine", "member"]
-NOT_SENT = "not_sent"
+TABS_MAX = 7
+STATE_MAX = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,16 @@ class View:
     """Which rows a page shows; travels in its address and in that of its event stream."""
 
     scope: Scope = "mine"
-    topic: str = ""
+    state: str = ""
     after: str = ""
 
     @property
     def query(self) -> str:
-        chosen = {"scope": self.scope, "topic": self.topic, "after": self.after}
+        chosen = {
+            "scope": self.scope if self.scope != "mine" else "",
+            "state": self.state,
+            "after": self.after,
+        }
         return urlencode({name: value for name, value in chosen.items() if value})
 
     @property
@@ -48,7 +53,7 @@ class View:
     def parse(cls, given: Mapping[str, str]) -> "View":
         """The view of a query; what it does not know is left out."""
         scope: Scope = "member" if given.get("scope") == "member" else "mine"
-        return cls(scope, given.get("topic", "")[:32], given.get("after", "")[:120])
+        return cls(scope, given.get("state", "")[:STATE_MAX], given.get("after", "")[:STATE_MAX])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +118,11 @@ def todo(
     now: Now,
     node: Node,
     scope: Annotated[str, Query()] = "mine",
-    topic: Annotated[str, Query()] = "",
+    state: Annotated[str, Query()] = "",
     after: Annotated[str, Query()] = "",
 ) -> Response:
     """The first screen; notes that the person looks at it."""
-    view = View.parse({"scope": scope, "topic": topic, "after": after})
+    view = View.parse({"scope": scope, "state": state, "after": after})
     since = desk.visit(session, actor=actor, now=now)
     waiting = unsent(session, node=node, actor=actor)
     with written(look_of(request)):
@@ -155,7 +160,7 @@ def build(
         session,
         actor=actor,
         scope=view.scope,
-        topic=view.topic or None,
+        state=view.state or None,
         after=view.after or None,
     )
     changed = _changes(session, actor, since) if since else []
@@ -165,8 +170,8 @@ def build(
         scopes=_scopes(counts, view),
         query=view.query,
         version=desk.version(session),
-        older=View(view.scope, view.topic, rows.after).href if rows.after else "",
-        filtered=bool(view.topic or view.after),
+        older=View(view.scope, view.state, rows.after).href if rows.after else "",
+        filtered=bool(view.state or view.after),
         may_refer=actor.may(Role.TOWNSHIP_DOCTOR),
         since=since.at if since else None,
         changes=changed[:CHANGES_SHOWN],
@@ -210,15 +215,17 @@ def _groups(
 
 
 def _tabs(counts: Counts, view: View) -> Sequence[Tab]:
-    found = [Tab("", t("shell.work.all"), View(view.scope).href, counts.mine, not view.topic)]
-    for topic, count in sorted(counts.topics.items()):
-        here = View(view.scope, topic)
-        found.append(Tab(topic, t(f"shell.topic.{topic}"), here.href, count, view.topic == topic))
-    return found if len(found) > 2 or view.topic else found[:1]
+    """All, then the states of my rows, the commonest first."""
+    found = [Tab("", t("shell.work.all"), View(view.scope).href, counts.mine, not view.state)]
+    common = sorted(counts.states.items(), key=lambda pair: (-pair[1], pair[0]))[:TABS_MAX]
+    for state, count in common:
+        here = View(view.scope, state)
+        found.append(Tab(state, t(state), here.href, count, view.state == state))
+    return found
 
 
 def _scopes(counts: Counts, view: View) -> Sequence[Tab]:
-    mine, whole = View("mine", view.topic), View("member", view.topic)
+    mine, whole = View("mine", view.state), View("member", view.state)
     return [
         Tab("mine", t("shell.work.mine"), mine.href, counts.mine, view.scope == "mine"),
         Tab("member", t("shell.work.whole"), whole.href, counts.member, view.scope == "member"),

@@ -148,7 +148,7 @@ def a_row(case: str, name: str, now: datetime, **changes: Any) -> DeskRow:
         "need_params": {},
         "source": "",
         "source_params": {},
-        "state": "submitted",
+        "state": "outbox.state.sent",
         "turn": "mine",
         "turn_name": "",
         "roles": frozenset({Role.TOWNSHIP_DOCTOR}),

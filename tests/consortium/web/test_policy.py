@@ -11,8 +11,8 @@ from consortium.web.install import ROUTERS
 from tests.consortium.web.conftest import Browse
 
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
-PAGES = sorted({route.path for route in ROUTES if "GET" in route.methods})
-ACTS = sorted({route.path for route in ROUTES if "POST" in route.methods})
+PAGES = sorted({route.path for route in ROUTES if "GET" in (route.methods or ())})
+ACTS = sorted({route.path for route in ROUTES if "POST" in (route.methods or ())})
 OPEN_PAGES = {"/sign-in", "/welcome/{token}"}
 """Pages for people who are not signed in."""
 OPEN_ACTS = {"/sign-in", "/sign-out", "/language", "/hand-over", "/welcome/{token}"}
@@ -36,7 +36,7 @@ def test_a_stranger_changes_nothing(browser: Browse, path: str) -> None:
     assert answer.headers["location"].startswith("/sign-in")
 
 
-@pytest.mark.parametrize("path", ACTS)
+@pytest.mark.parametrize("path", sorted(set(ACTS) - {"/sign-in"}))
 def test_a_form_without_its_token_is_refused_everywhere(doctor: TestClient, path: str) -> None:
     assert doctor.post(_filled(path)).status_code == 403
 
