@@ -42,13 +42,27 @@ class Nodes:
         """Where a node serves its pages."""
         return self.port + list(NODES).index(folder)
 
+    def start_all(self) -> None:
+        """Start the three at once."""
+        for folder in NODES:
+            self._launch(folder)
+        for folder in NODES:
+            demo.wait_until_ready(self.port_of(folder), self.processes[folder])
+
     def start(self, folder: str, **settings: str) -> None:
-        """Start a node and wait for its first answer; its people sign in anew."""
+        """Start a node and wait for its first answer; its people sign in anew.
+
+        Args:
+            folder: the node's.
+            settings: what is set for this process alone.
+        """
+        self._launch(folder, **settings)
+        demo.wait_until_ready(self.port_of(folder), self.processes[folder])
+
+    def _launch(self, folder: str, **settings: str) -> None:
         if folder in self.cables:
             settings["hub_url"] = f"http://127.0.0.1:{self.cables[folder].port}"
-        process = demo.start(self.home / folder, **settings)
-        self.processes[folder] = process
-        demo.wait_until_ready(self.port_of(folder), process)
+        self.processes[folder] = demo.start(self.home / folder, **settings)
 
     def kill(self, folder: str) -> None:
         """End a node without a word to it; sessions are in its memory and gone."""
@@ -72,7 +86,7 @@ class Nodes:
         self._forget(folder)
 
     def _forget(self, folder: str) -> None:
-        gone = [name for name in self.browsers if _folder_of(person(name).member) == folder]
+        gone = [name for name in self.browsers if self.folder_of(name) == folder]
         for name in gone:
             self.browsers.pop(name).close()
 
@@ -92,10 +106,17 @@ class Nodes:
         """The browser of a person, signed in."""
         if name not in self.browsers:
             one = person(name)
-            browser = Browser(self.port_of(_folder_of(one.member)))
+            browser = Browser(self.port_of(self.folder_of(name)))
             browser.sign_in(one.login, one.password)
             self.browsers[name] = browser
         return self.browsers[name]
+
+    def member_of(self, name: str) -> str:
+        return person(name).member
+
+    def folder_of(self, name: str) -> str:
+        """The node at which a person signs in."""
+        return _folder_of(person(name).member)
 
     def seal_of(self, member: str) -> str:
         return place(member).seal_passphrase
@@ -118,8 +139,7 @@ def running(home: Path, *, port: int) -> Iterator[Nodes]:
     try:
         for clinic in (SHIQIAO, YUNLING):
             nodes.cables[clinic] = Proxy(port)
-        for folder in NODES:
-            nodes.start(folder)
+        nodes.start_all()
         yield nodes
     finally:
         nodes.stop()
