@@ -104,7 +104,7 @@ _PAGE = """<!doctype html>
 body {{ font: 15px/1.6 system-ui, sans-serif; color: #000; background: #fff; margin: 2rem auto;
  max-width: 40rem }}
 h1 {{ font-size: 20px }} svg {{ width: 62mm; height: 62mm }}
-pre {{ font: 13px/1.7 ui-monospace, monospace; white-space: pre-wrap; word-break: break-all;
+pre {{ font: 13px/1.7 ui-monospace, monospace; white-space: pre-wrap; overflow-wrap: anywhere;
  border: 1px solid #000; padding: 4mm }}
 </style></head>
 <body><h1>{title}</h1><p><strong lang="zh-CN">{name}</strong></p>

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from consortium.exchange.commitment import facts_bytes
 from consortium.exchange.limits import FACTS_MAX_BYTES
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal
-from consortium.members import model, statements
+from consortium.members import lists, model, statements
 from consortium.members.keys import Age, SeedSigner
 from consortium.members.statements import canonical
 from tests.consortium.members.keys_made import (
@@ -329,3 +330,28 @@ def test_mixed_lists_are_never_admitted(
     if any(canonical(mixed) == canonical(one) for one in good):
         return
     assert isinstance(shared.submit(ADD, mixed, sender="consortium"), Refusal)
+
+
+def test_a_heads_act_of_32_keys_fits_into_a_few_exchanges(
+    shared: Shared, world: tuple[Shared, Member, Member]
+) -> None:
+    """Each list is whole in itself: it is signed, admitted and folded without the others."""
+    clinic = world[2]
+    old = [clinic.person_key(f"{HOLDER[:-2]}{n:02}") for n in range(12)]
+    shared.submit(ADD, clinic.list(keys=old), sender="consortium")
+    roles = tuple(sorted(set(Role) - {Role.CONSORTIUM_ADMIN}))
+    keys = [clinic.person_key(f"{HOLDER[:-2]}{n:02}", roles=roles) for n in range(32)]
+    ends = [model.kid(key) for key in old]
+    parts = list(lists._parts("shiqiao", clinic.seal.key_id, keys, ends))
+    assert len(parts) > 1
+    for part in parts:
+        kind = ADD if "keys" in part else REVOKE
+        facts = signed(kind.name, part, clinic.seal)
+        assert len(facts_bytes(facts, bytes(32))) <= FACTS_MAX_BYTES
+        assert shared.submit(kind, facts, sender="consortium") == ""
+    valid = {
+        name.removeprefix("key:")
+        for name, value in shared.values.items()
+        if value.get("use") == "person" and value["until"] is None
+    }
+    assert valid == {model.kid(key) for key in keys}

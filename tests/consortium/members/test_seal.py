@@ -183,6 +183,8 @@ def test_the_page_holds_qr_and_text_in_the_readers_language(lang: str) -> None:
     assert made.age.identity in page
     assert "&lt;b&gt;" in page
     assert page.count("<svg") == 1
+    # without a viewBox a style would cut the code instead of scaling it
+    assert page.count("viewBox") == 1
     assert ("恢复密钥" in page) == (lang == "zh")
     shown = made.terminal(name="石桥镇卫生院", lang=lang)
     assert made.age.identity in shown
