@@ -5,16 +5,20 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from consortium import wiring
-from consortium.api import health, ledger, sync
+from consortium.api import fhir, health, ledger, sync
+from consortium.api.fhir_rooms import TABLE
 from consortium.kernel import crash, log
+from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.settings import Settings
 from consortium.upkeep import service as upkeep
 from consortium.upkeep.revisions import check_revision
 from consortium.web import install
+from consortium.web.guard import recognise
+from consortium.web.signed import known
 from consortium.wiring import Node
 
 _log = log.logger(__name__)
@@ -37,7 +41,15 @@ def create_app(node: Node) -> FastAPI:
     for router in (health.router, sync.router, ledger.router):
         app.include_router(router)
     install.install(app, node)
+    fhir.install(app, node, table=TABLE, browser=_browser)
     return app
+
+
+def _browser(request: Request) -> Actor | None:
+    """The person of a browser's session, for doors that are no pages; None on a locked page."""
+    recognise(request)
+    found = known(request)
+    return None if found is None or found.session.locked else found.actor
 
 
 def serve(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """A clinic with pages and the FHIR door, a doctor, and programs that ask as that doctor."""
 
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import datetime
@@ -21,7 +22,7 @@ from consortium.web.guard import recognise
 from consortium.web.signed import known
 from tests.support.clock import VirtualClock
 from tests.support.databases import SqliteFiles
-from tests.support.web_stage import PASSWORD, Stage, stage
+from tests.support.web_stage import PASSWORD, Stage, furnish, stage
 
 BASE = "http://127.0.0.1:8001"
 ROOT = f"{BASE}/fhir/R4"
@@ -62,25 +63,32 @@ def other_shelf() -> Shelf:
     return Shelf()
 
 
-@pytest.fixture
-def api_database(sqlite_files: SqliteFiles, tmp_path: Path) -> Iterator[Database]:
-    with sqlite_files.one(tmp_path) as database:
-        yield database
+@pytest.fixture(scope="session")
+def staffed_file(sqlite_files: SqliteFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The database of a clinic with a doctor and an admin; made once, passwords being slow."""
+    folder = tmp_path_factory.mktemp("staffed")
+    with sqlite_files.one(folder, "clinic.db") as database:
+        furnish(database)
+        made = stage(database, folder / "home", VirtualClock())
+        made.person("han", "韩素云")
+        made.person("gao", "高主任", frozenset({Role.MEMBER_ADMIN, Role.HEAD}))
+    return folder / "clinic.db"
 
 
 @pytest.fixture
 def clinic(
-    api_database: Database, tmp_path: Path, clock: VirtualClock, shelf: Shelf, other_shelf: Shelf
-) -> Stage:
-    made = stage(api_database, tmp_path / "home", clock)
-    made.person("han", "韩素云")
-    made.person("gao", "高主任", frozenset({Role.MEMBER_ADMIN, Role.HEAD}))
+    staffed_file: Path, tmp_path: Path, clock: VirtualClock, shelf: Shelf, other_shelf: Shelf
+) -> Iterator[Stage]:
+    shutil.copyfile(staffed_file, tmp_path / "clinic.db")
+    database = Database(f"sqlite:///{tmp_path / 'clinic.db'}")
+    made = stage(database, tmp_path / "home", clock)
     table = {
         "Patient": (patients.resources,),
         "Observation": (shelf.resources, other_shelf.resources),
     }
     fhir.install(made.app, made.node, table=table, browser=browser_actor)  # type: ignore[arg-type]
-    return made
+    yield made
+    database.close()
 
 
 Ask = Callable[..., TestClient]
