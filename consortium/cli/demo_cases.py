@@ -138,7 +138,6 @@ class Story:
 
     def free_slot(self, login: str, service: str, kind: SessionKind, *, after: datetime) -> str:
         """The first free slot from a moment on, as this person's node finds it."""
-
         actor = self.world.actors[login]
         node = self.world.node_of(actor.member)
         with node.database.read() as session:

@@ -2,8 +2,11 @@
 
 import secrets
 import sys
-import tempfile
+import threading
 import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import typer
@@ -53,17 +56,39 @@ def means(recovery: Path | None) -> setup.Means:
 
 
 def _show_once(made: Recovery, name: str) -> None:
-    """Show a recovery page until its print is confirmed; nothing of it stays on this machine."""
+    """Show a recovery page until its print is confirmed; it is never written to this machine."""
     if not sys.stdin.isatty():
         tell(made.terminal(name=name, lang=language()))
         return
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / f"{secrets.token_hex(8)}.html"
-        page.write_text(made.page(name=name, lang=language()), encoding="utf-8")
-        if not webbrowser.open(page.as_uri()):
+    with _page_in_memory(made.page(name=name, lang=language())) as address:
+        if not webbrowser.open(address):
             tell(made.terminal(name=name, lang=language()))
         while typer.prompt(say("cli.printed", language()), err=True).strip().lower() != "ok":
             tell(say("cli.print_first", language()))
+
+
+@contextmanager
+def _page_in_memory(page: str) -> Iterator[str]:
+    """Serve one page on the loopback address, under a path that nobody can guess."""
+    path, content = f"/{secrets.token_urlsafe(24)}", page.encode()
+
+    class Once(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.path == path
+            self.send_response(200 if known else 404)
+            self.send_header("content-type", "text/html; charset=utf-8")
+            self.send_header("cache-control", "no-store")
+            self.end_headers()
+            if known:
+                self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as the library
+            """Say nothing: the path is a secret."""
+
+    with HTTPServer(("127.0.0.1", 0), Once) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}{path}"
+        server.shutdown()
 
 
 def init(home: Path, plan: Path, *, seal_file: Path, recovery: Path | None) -> None:
