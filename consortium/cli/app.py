@@ -13,15 +13,20 @@ from consortium.kernel.errors import Refusal
 from consortium.settings import Settings
 
 P = ParamSpec("P")
+DEMO_PORT = 8000
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 hub_app = typer.Typer(no_args_is_help=True, help="The hub at the city hospital.")
 workstation_app = typer.Typer(no_args_is_help=True, help="A member's workstation.")
 user_app = typer.Typer(no_args_is_help=True, help="People, from the machine itself.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Evidence.")
+contract_app = typer.Typer(no_args_is_help=True, help="Terms in plain words.")
+fhir_app = typer.Typer(no_args_is_help=True, help="Records as FHIR.")
 app.add_typer(hub_app, name="hub")
 app.add_typer(workstation_app, name="workstation")
 app.add_typer(user_app, name="user")
 app.add_typer(ledger_app, name="ledger")
+app.add_typer(contract_app, name="contract")
+app.add_typer(fhir_app, name="fhir")
 
 Home = Annotated[Path, typer.Option("--home", envvar="CONSORTIUM_HOME", help="The node's folder.")]
 
@@ -111,7 +116,9 @@ def restore(
 @told
 def demo(
     check: Annotated[bool, typer.Option("--check", help="Walk the journeys and count.")] = False,  # noqa: FBT002
-    port: Annotated[int, typer.Option(help="The hub's port; two more follow.")] = 8000,
+    port: Annotated[
+        int | None, typer.Option(help="The hub's port, two more follow; default: 8000, or free.")
+    ] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder to keep; default: a new one.")] = None,
 ) -> None:
     """Start a hub and two clinics to try, or (--check) prove that the journeys hold."""
@@ -121,7 +128,7 @@ def demo(
         raise typer.Exit(run_check(port=port, keep=keep))
     from consortium.cli.demo import run_demo
 
-    raise typer.Exit(run_demo(port=port, home=keep or Path(".demo")))
+    raise typer.Exit(run_demo(port=port or DEMO_PORT, home=keep or Path(".demo")))
 
 
 @hub_app.command("init")
@@ -136,6 +143,22 @@ def hub_init(
     from consortium.cli.setup import init
 
     init(home, plan, seal_file=seal, recovery=recovery)
+
+
+@hub_app.command("clock")
+@told
+def hub_clock(
+    home: Home,
+    confirm: Annotated[bool, typer.Option("--confirm", help="Two persons sign.")] = False,  # noqa: FBT002
+    person: Annotated[list[str] | None, typer.Option(help="Sign-in name; twice.")] = None,
+) -> None:
+    """Show the hub's clock beside the ledger's; with --confirm two persons say it is right."""
+    from consortium.cli import clock
+
+    if confirm:
+        clock.confirm(Settings.read(home), tuple(person or ()))
+    else:
+        clock.show(Settings.read(home))
 
 
 @workstation_app.command("join")
@@ -172,6 +195,34 @@ def ledger_receipt(file: Path, home: Home) -> None:
     from consortium.cli.care import check_receipt
 
     raise typer.Exit(check_receipt(Settings.read(home), file))
+
+
+@contract_app.command("show")
+@told
+def contract_show(contract: str, home: Home) -> None:
+    """A contract that this node holds, clause by clause in plain words."""
+    from consortium.cli import terms
+
+    terms.show(Settings.read(home), contract)
+
+
+@contract_app.command("lint")
+@told
+def contract_lint(file: Path, home: Home) -> None:
+    """Check terms in a file; exit 1 when they contradict themselves."""
+    from consortium.cli import terms
+
+    raise typer.Exit(terms.lint(Settings.read(home), file))
+
+
+@fhir_app.command("export")
+@told
+def fhir_export(folder: Path, home: Home) -> None:
+    """Write every resource that this node sent or received, one JSON file each; audited."""
+    from consortium.cli.export import export
+
+    bodies, resources = export(Settings.read(home), folder)
+    typer.echo(f"{bodies} {resources}")
 
 
 if __name__ == "__main__":

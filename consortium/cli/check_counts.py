@@ -203,4 +203,3 @@ class Books:
                 )
                 raise CheckError(f"{node} folds otherwise than the hub: {names[:_SHOWN]}")
         return len(truth)
-
