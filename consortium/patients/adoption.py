@@ -78,18 +78,22 @@ def adopt(
     )
     if held is None:
         return Adopted(made, "new")
+    _ask_a_person(session, made, now=now)
+    return Adopted(made, "disputed")
+
+
+def _ask_a_person(session: Session, disputed: Patient, *, now: datetime) -> None:
     desk.notify(
         session,
-        member=member,
+        member=disputed.member,
         case="",
         word="patients.notice.number_other_name",
         params={},
-        link=f"/patients/{made.id}",
+        link=f"/patients/{disputed.id}",
         roles=frozenset(model.READERS),
         now=now,
-        about=made.id,
+        about=disputed.id,
     )
-    return Adopted(made, "disputed")
 
 
 def _refreshed(

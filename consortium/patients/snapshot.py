@@ -98,38 +98,25 @@ def note(
         raise missing("patients.missing")
     checked = [model.checked_fact(fact) for fact in facts]
     for fact in checked:
-        _put(
-            session,
-            fact,
-            FactTable(
-                id=new_id(now),
-                member=member,
-                patient=own.id,
-                kind=fact.kind.value,
-                key=model.fact_key(fact),
-                text=fact.text,
-                code=fact.code,
-                source=source,
-                case_id=case,
-                known_at=at,
-                written_by=actor.user if isinstance(actor, Actor) else actor,
-                current=1,
-                ended_at=None,
-                ended_why="",
-            ),
-            now=now,
-        )
-    if checked:
-        audit.record(
-            session,
-            actor=actor,
-            action="patients.note",
-            subject=f"patient:{own.id}",
-            patient=own.id,
+        row = FactTable(
+            id=new_id(now),
             member=member,
-            now=now,
-            facts=len(checked),
+            patient=own.id,
+            kind=fact.kind.value,
+            key=model.fact_key(fact),
+            text=fact.text,
+            code=fact.code,
+            source=source,
+            case_id=case,
+            known_at=at,
+            written_by=actor.user if isinstance(actor, Actor) else actor,
+            current=1,
+            ended_at=None,
+            ended_why="",
         )
+        _put(session, fact, row, now=now)
+    if checked:
+        _record(session, actor, own.id, now=now, member=member, facts=len(checked))
 
 
 def end(session: Session, *, actor: Actor, fact_id: str, why: str, now: datetime) -> None:
@@ -146,14 +133,27 @@ def end(session: Session, *, actor: Actor, fact_id: str, why: str, now: datetime
         raise ValueError("a fact ends because it is over or was wrong")
     row.current, row.ended_at, row.ended_why = 0, now, why
     session.flush()
+    _record(session, actor, row.patient, now=now, why=why)
+
+
+def _record(
+    session: Session,
+    actor: Actor | str,
+    patient: str,
+    *,
+    now: datetime,
+    member: str = "",
+    **facts: object,
+) -> None:
     audit.record(
         session,
         actor=actor,
         action="patients.note",
-        subject=f"patient:{row.patient}",
-        patient=row.patient,
+        subject=f"patient:{patient}",
+        patient=patient,
+        member=member,
         now=now,
-        why=why,
+        **facts,
     )
 
 
