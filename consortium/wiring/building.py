@@ -1,0 +1,198 @@
+"""Fits the parts of one node together, without module globals: several fit in one process."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from consortium.exchange.admission import Admission
+from consortium.exchange.blobs import BlobStore
+from consortium.exchange.caller import Caller
+from consortium.exchange.courier import Courier
+from consortium.exchange.guard import HubGuard, NodeGuard, machine_id
+from consortium.exchange.hubdesk import Handler, HubDesk
+from consortium.exchange.identity import Identities, Identity
+from consortium.exchange.inbox import Inbox
+from consortium.exchange.outbox import Draft, Post
+from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.fhir import message as messages
+from consortium.jobs.scheduler import Job, Scheduler
+from consortium.kernel.database import Database
+from consortium.kernel.ids import new_id
+from consortium.ledger.keys import load_log_key
+from consortium.members.keyring import Keyring
+from consortium.members.keys import KeyFolder
+from consortium.members.seal import Seals
+from consortium.ports import Clock, Link
+from consortium.settings import NodeRole, Settings
+from consortium.web.wake import Broadcaster
+from consortium.wiring.links import HttpLink, InProcessLink, Nudge, SystemClock
+from consortium.wiring.node import Hub, Node
+from consortium.wiring.rooms import queries, registry
+
+POLICY_FILE = "policy"
+LOG_KEY_FILE = "log.key"
+
+
+def build(settings: Settings, *, clock: Clock | None = None, link: Link | None = None) -> Node:
+    """A node from its settings, its folder of keys and its database; nothing runs yet.
+
+    Args:
+        clock: the machine's own unless given (simulation, seeding).
+        link: a workstation's way to its hub; HTTP(S) to `hub_url` unless given.
+    """
+    clock = clock or SystemClock()
+    database = Database(settings.database_url)
+    kinds = registry()
+    keys = KeyFolder(settings.home)
+    identities = local_identities(settings, keys)
+    wake = Broadcaster()
+    nudge = Nudge(wake)
+    callers: dict[str, Caller] = {}
+
+    def ask(member: str, name: str, params: Mapping[str, Any]) -> dict[str, Any] | None:
+        return callers[member].query(name, dict(params))
+
+    post = Post(kinds, identities, wake=nudge, query=ask)
+    node = Node(
+        settings=settings,
+        database=database,
+        clock=clock,
+        registry=kinds,
+        identities=identities,
+        keys=keys,
+        seals=Seals(settings.home),
+        keyring=Keyring(),
+        store=BlobStore(settings.home / "blobs"),
+        wake=wake,
+        nudge=nudge,
+        post=post,
+        policy=_read_policy(settings),
+        callers=callers,
+    )
+    if settings.role is NodeRole.HUB and identities.members:
+        node.hub = _hub(node)
+    _connect(node, link)
+    node.scheduler = Scheduler(
+        database, _timetable(node), clock=clock, period_s=settings.sync_period_s
+    )
+    nudge.scheduler = node.scheduler
+    return node
+
+
+def local_identities(settings: Settings, keys: KeyFolder) -> Identities:
+    """The members whose node keys lie in this installation, each with its guard."""
+    found: dict[str, Identity] = {}
+    for member in keys.members():
+        signer = keys.node(member)
+        guard = NodeGuard(
+            signer.key_id,
+            inside=settings.home / "guard",
+            outside=settings.guard_dir,
+            machine=machine_id(),
+        )
+        unseal = (keys.sealing(member).identity,)
+        found[member] = Identity(member, signer.key_id, signer, unseal, guard)
+    return Identities(found)
+
+
+def _read_policy(settings: Settings) -> bytes:
+    path = settings.home / POLICY_FILE
+    return path.read_bytes() if path.exists() else b""
+
+
+def _hub(node: Node) -> Hub:
+    identity = node.identities.of(HUB_MEMBER)
+    guard = HubGuard(node.settings.guard_dir, name=f"hub-{identity.node}")
+    admission = Admission(
+        node.database, node.registry, clock=node.clock, guard=guard, wake=node.nudge
+    )
+
+    def suspend(first: bytes, second: bytes, *, now: datetime) -> None:
+        _suspend(node, first, second, now=now)
+
+    admission.on_fork = suspend
+    desk = HubDesk(
+        node.database,
+        admission,
+        clock=node.clock,
+        hub=identity,
+        store=node.store,
+        queries=queries(),
+        more=_joining(node),
+    )
+    return Hub(admission, desk, guard, load_log_key(node.settings.home / LOG_KEY_FILE))
+
+
+def _suspend(node: Node, first: bytes, second: bytes, *, now: datetime) -> None:
+    """The hub's node ends a key that signed two histories, with both as evidence (PROTOCOL 2)."""
+    from consortium.exchange import jws
+
+    one = jws.parse(first)
+    exchange = new_id(now)
+    evidence = {"first": first.decode(), "second": second.decode()}
+    facts = {
+        "node": one.header.node,
+        "first": jws.digest_text(first),
+        "second": jws.digest_text(second),
+    }
+    body = messages.build(
+        "node.suspend",
+        source=HUB_MEMBER,
+        destinations=(),
+        resources=[messages.parameters(**facts), messages.json_part("evidence", evidence)],
+        exchange_id=exchange,
+        now=now,
+    )
+    draft = Draft(id=exchange, kind="node.suspend/1", sender=HUB_MEMBER, to=("all",), body=body)
+    with node.database.write() as session:
+        if node.post.preview(session, draft, now=now) is None:
+            node.post.send(session, draft, now=now)
+
+
+def _joining(node: Node) -> dict[str, Handler]:
+    """Handlers of the members room for joining and for lists of person keys."""
+    from consortium.members import setup
+
+    return setup.handlers(node)
+
+
+def _link_of(node: Node) -> Link:
+    if node.hub is not None:
+        return InProcessLink(node.hub.desk)
+    https = HttpLink(node.settings.hub_url, timeout_s=node.settings.link_timeout_s)
+    node.links.append(https)
+    return https
+
+
+def _connect(node: Node, given: Link | None) -> None:
+    """A courier and a caller for each local member."""
+    link = given or _link_of(node)
+    node.link = link
+    for member, identity in node.identities.by_member.items():
+        node.callers[member] = Caller(identity, link, node.clock)
+        node.couriers[member] = Courier(
+            database=node.database,
+            identity=identity,
+            post=node.post,
+            inbox=Inbox(node.registry, node.post, folds=node.hub is None),
+            caller=Caller(identity, link, node.clock),
+            store=node.store,
+            clock=node.clock,
+            wake=node.wake,
+            policy=node.policy,
+        )
+
+
+def _timetable(node: Node) -> list[Job]:
+    """What runs by itself, in the order in which one run helps the next."""
+    period = timedelta(seconds=node.settings.sync_period_s)
+    hourly = timedelta(minutes=15)
+    jobs = [
+        Job("keys", node.deliver_keys, every=period, on_wake=True),
+        Job("deliver", node.sync, every=period, on_wake=True),
+    ]
+    if node.hub is not None:
+        jobs.append(Job("publish", node.publish, every=timedelta(seconds=0.5), on_wake=True))
+    jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
+    jobs.append(Job("backup", node.back_up, every=hourly))
+    return jobs

@@ -1,0 +1,132 @@
+"""A node, built: its parts and what jobs ask of it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from consortium.desk import service as desk
+from consortium.exchange.admission import Admission
+from consortium.exchange.blobs import BlobStore
+from consortium.exchange.caller import Caller
+from consortium.exchange.courier import Courier, LinkState
+from consortium.exchange.guard import HubGuard
+from consortium.exchange.hubdesk import HubDesk
+from consortium.exchange.identity import Identities
+from consortium.exchange.kinds import Registry
+from consortium.exchange.outbox import Post
+from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.jobs.scheduler import Scheduler
+from consortium.kernel.database import Database
+from consortium.ledger import publisher
+from consortium.ledger.keys import LogKey
+from consortium.members import directory, lists
+from consortium.members.keyring import Keyring
+from consortium.members.keys import KeyFolder
+from consortium.members.seal import Seals
+from consortium.ports import Clock, Link
+from consortium.settings import Settings
+from consortium.teleconsult import service as teleconsult
+from consortium.upkeep import service as upkeep
+from consortium.web.wake import Broadcaster
+from consortium.wiring.links import HttpLink, Nudge
+
+
+@dataclass(slots=True)
+class Hub:
+    """What only the hub's installation has."""
+
+    admission: Admission
+    desk: HubDesk
+    guard: HubGuard
+    log: LogKey
+
+
+@dataclass(slots=True)
+class Node:
+    """One node, built. `scheduler` is not started; `close` releases everything."""
+
+    settings: Settings
+    database: Database
+    clock: Clock
+    registry: Registry
+    identities: Identities
+    keys: KeyFolder
+    seals: Seals
+    keyring: Keyring
+    store: BlobStore
+    wake: Broadcaster
+    nudge: Nudge
+    post: Post
+    policy: bytes
+    hub: Hub | None = None
+    couriers: dict[str, Courier] = field(default_factory=dict)
+    callers: dict[str, Caller] = field(default_factory=dict)
+    scheduler: Scheduler | None = None
+    links: list[HttpLink] = field(default_factory=list)
+    link: Link | None = None
+
+    @property
+    def id(self) -> str:
+        """The node id; at the hub the consortium's, whose node signs for the hub."""
+        first = HUB_MEMBER if self.hub is not None else next(iter(self.identities.by_member))
+        return self.identities.of(first).node
+
+    @property
+    def desk(self) -> HubDesk | None:
+        return self.hub.desk if self.hub is not None else None
+
+    def link_state(self, member: str) -> LinkState:
+        """How the link of a local member's courier is."""
+        return self.couriers[member].state
+
+    def member_name(self, session: Session, member: str) -> str:
+        """A member's name as its directory entry tells it; the id where there is none."""
+        return directory.name(session, member)
+
+    def sync(self, now: datetime) -> int:
+        """Run every courier once; gives how many exchanges were moved."""
+        moved = 0
+        for courier in self.couriers.values():
+            done = courier.run_once(now)
+            moved += done.pushed + done.pulled
+        return moved
+
+    def deliver_keys(self, _now: datetime) -> int:
+        """Carry lists of person keys that a head confirmed to the hub."""
+        return lists.deliver(self.database, self.link) if self.link is not None else 0
+
+    def notice(self, now: datetime) -> int:
+        """Remind of deadlines, follow bookings whose session was cancelled or is over."""
+        with self.database.write() as session:
+            told = desk.remind(session, now=now) + teleconsult.follow(session, now=now)
+        if told:
+            self.wake.notify()
+        return told
+
+    def back_up(self, now: datetime) -> None:
+        """Write the night's backup if it is due."""
+        if self.hub is None:
+            upkeep.nightly(self.settings, self.database, now=now)
+        else:
+            upkeep.hub_nightly(
+                self.settings, self.database, post=self.post, guard=self.hub.guard, now=now
+            )
+
+    def publish(self, now: datetime) -> None:
+        """Publish checkpoints until all leaves are covered."""
+        if self.hub is None:
+            return
+        while publisher.publish(self.database, self.hub.log, self.hub.guard, now=now) is not None:
+            self.nudge.notify()
+
+    def close(self) -> None:
+        """Stop jobs, end threads and connections."""
+        if self.scheduler is not None:
+            self.scheduler.stop()
+        for link in self.links:
+            link.close()
+        if self.hub is not None:
+            self.hub.admission.close()
+            self.hub.guard.close()
+        self.database.close()

@@ -1,0 +1,44 @@
+"""What every room brings: kinds, families of subjects, signed reads."""
+
+from collections.abc import Iterable
+
+from consortium.contracts import kinds as contract_kinds
+from consortium.contracts.permit import PERMIT
+from consortium.desk import kinds as desk_kinds
+from consortium.desk.signing import ContractRows
+from consortium.exchange import own_kinds
+from consortium.exchange.kinds import ExchangeKind, QueryType, Registry, SubjectType
+from consortium.members import kinds as member_kinds
+from consortium.records import kinds as record_kinds
+from consortium.referrals import kinds as referral_kinds
+from consortium.scheduling import kinds as scheduling_kinds
+from consortium.teleconsult import kinds as teleconsult_kinds
+
+_ROOMS = (
+    own_kinds,
+    member_kinds,
+    contract_kinds,
+    desk_kinds,
+    scheduling_kinds,
+    record_kinds,
+    referral_kinds,
+    teleconsult_kinds,
+)
+
+
+def registry() -> Registry:
+    """Every kind and family of subjects of this program, with the contract check."""
+    kinds: list[ExchangeKind] = []
+    subjects: list[SubjectType] = []
+    for room in _ROOMS:
+        kinds += contract_kinds.kinds(ContractRows()) if room is contract_kinds else room.KINDS
+        subjects += getattr(room, "SUBJECTS", ())
+    return Registry(kinds, subjects, PERMIT)
+
+
+def queries() -> dict[str, QueryType]:
+    """Every signed read that the hub answers."""
+    found: Iterable[QueryType] = (
+        query for room in _ROOMS for query in getattr(room, "QUERIES", ())
+    )
+    return {query.name: query for query in found}
