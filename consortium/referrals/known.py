@@ -16,6 +16,9 @@ from consortium.records import library
 from consortium.records.model import RELEASABLE
 from consortium.referrals.content import VITALS, Content, Vital
 
+FIELDS = tuple(VITALS)
+"""Vital signs that the form asks for, in its order."""
+
 
 @dataclass(frozen=True, slots=True)
 class Source:

@@ -160,6 +160,17 @@ def fields(session: Session, case_id: str, *, actor: Actor) -> dict[str, Any]:
     return store.load(store.need(session, case_id, member=actor.member).form)
 
 
+def done(session: Session, exchange: str, *, actor: Actor) -> CaseId | None:
+    """The case of an act that this very form has done before; None when it is new."""
+    act = store.act(session, exchange, member=actor.member)
+    return None if act is None else CaseId(act.case_id)
+
+
+def draft_name(action: Action, case_id: str) -> str:
+    """The name under which the draft of an act on a case is kept."""
+    return applying.draft_name(action, case_id)
+
+
 def listing(
     session: Session, *, actor: Actor, patient: str = "", after: str = "", limit: int = 50
 ) -> Page[Listed]:

@@ -20,10 +20,15 @@ from consortium.web import (
     ledger,
     members,
     outbox,
+    patients,
     people,
     receipts,
+    referral_acts,
+    referral_form,
+    referrals,
     search,
     signin,
+    slip,
     worklist,
 )
 from consortium.web.guard import Guard, guarded
@@ -46,6 +51,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     contract_drafts.router,
     contract_acts.router,
     contracts.router,
+    patients.router,
+    referral_form.router,
+    slip.router,
+    referral_acts.router,
+    referrals.router,
 )
 """Every page. A room's pages are added here."""
 

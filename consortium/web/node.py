@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from consortium.exchange.blobs import BlobStore
 from consortium.exchange.courier import LinkState
 from consortium.exchange.identity import Identities
 from consortium.exchange.outbox import Post
@@ -34,6 +35,9 @@ class WebNode(Protocol):
     def post(self) -> Post: ...
     @property
     def seals(self) -> Seals: ...
+    @property
+    def store(self) -> BlobStore:
+        """Sealed files of attachments."""
     @property
     def identities(self) -> Identities: ...
     @property
