@@ -101,16 +101,16 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[bytes]:
         settings: what is set for this process alone, over the node's own file.
     """
     own = {f"{PREFIX}{name.upper()}": value for name, value in settings.items()}
-    log = (folder / "node.log").open("ab")
-    return subprocess.Popen(  # noqa: S603 - this very program
-        [sys.executable, "-m", "consortium.cli", "serve", "--home", str(folder)],
-        stdout=log,
-        stderr=log,
-        stdin=subprocess.DEVNULL,
-        # Ctrl-C goes to this process, which then stops the three in order
-        start_new_session=True,
-        env={**os.environ, **own, "PYTHONUNBUFFERED": "1"},
-    )
+    with (folder / "node.log").open("ab") as log:
+        return subprocess.Popen(  # noqa: S603 - this very program
+            [sys.executable, "-m", "consortium.cli", "serve", "--home", str(folder)],
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C goes to this process, which then stops the three in order
+            start_new_session=True,
+            env={**os.environ, **own, "PYTHONUNBUFFERED": "1"},
+        )
 
 
 def wait_until_ready(port: int, process: "subprocess.Popen[bytes]") -> None:
