@@ -56,11 +56,14 @@ def serve(settings: Settings) -> None:
     """Serve a node until it is told to stop; exactly one process for its folder.
 
     Raises:
-        Refusal: `system.running`, `upkeep.revision`, `system.port`, or what `start_checks` finds.
+        Refusal: `system.running`, `system.not_set_up`, `upkeep.revision`, `system.port`, or what
+            `start_checks` finds.
     """
     with upkeep.serving(settings):
         node = wiring.build(settings)
         try:
+            if not node.identities.members:
+                raise Refusal(RefusalKind.CONFLICT, "system.not_set_up")
             check_revision(node.database)
             for member, reason in wiring.start_checks(node).items():
                 _log.warning("node.restored", member=member, reason=reason)

@@ -69,6 +69,25 @@ def serve(home: Home) -> None:
     run(Settings.read(home))
 
 
+@app.command("open")
+@told
+def open_(home: Home) -> None:
+    """Open the node's page, starting the node if need be; what a desktop shortcut calls."""
+    from consortium.cli.opening import open_page
+
+    raise typer.Exit(open_page(home))
+
+
+@app.command()
+@told
+def autostart(home: Home) -> None:
+    """Make the node start with the PC and put a shortcut on the desktop."""
+    from consortium.cli.autostart import install
+
+    for place in install(Settings.read(home)):
+        typer.echo(place)
+
+
 @app.command()
 @told
 def doctor(home: Home) -> None:

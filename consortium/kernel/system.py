@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -77,3 +78,25 @@ def _lock(file: IO[bytes]) -> bool:
     except OSError:
         return False
     return True
+
+
+@dataclass(frozen=True, slots=True)
+class UserPlaces:
+    """Where this user's session looks: what starts with it, its menu, its desktop."""
+
+    autostart: Path
+    menu: Path
+    desktop: Path
+
+
+def user_places() -> UserPlaces | None:
+    """Places of the user's session, None on a system that has neither kind."""
+    if sys.platform == "win32":
+        menu = Path(os.environ["APPDATA"]) / "Microsoft/Windows/Start Menu/Programs"
+        return UserPlaces(menu / "Startup", menu, Path.home() / "Desktop")
+    if sys.platform != "linux":
+        return None
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
+    desktop = Path(os.environ.get("XDG_DESKTOP_DIR") or Path.home() / "Desktop")
+    return UserPlaces(config / "systemd/user", data / "applications", desktop)
