@@ -60,8 +60,9 @@ class Scheduler:
         """End after the job that runs now, and let go of the lease."""
         self._stop.set()
         self._wake.set()
-        if self._thread is not None:
-            self._thread.join(timeout=30)
+        if self._thread is None:
+            return
+        self._thread.join(timeout=30)
         with self._database.write() as session:
             lease.release(session, name=_LEASE_NAME, holder=self._holder)
 
