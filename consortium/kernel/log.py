@@ -19,6 +19,8 @@ _CODE = re.compile(r"[\w.:/@+=>,\-]{0,200}", re.ASCII)
 # GB 11643 identity numbers and mobile numbers, not inside a longer id
 _PERSONAL = re.compile(r"(?<![\w-])(?:\d{17}[\dXx]|(?:\+?86)?1[3-9]\d{9})(?![\w-])")
 _FRAMES_MAX = 30
+# these speak of every request that they make; only their warnings are news
+_CHATTY = ("httpx2", "httpcore2")
 _OWN = frozenset({"event", "frames", "level", "logger", "time"})
 
 Event = MutableMapping[str, Any]
@@ -59,6 +61,8 @@ def configure(*, level: str, node: str = "", stream: TextIO | None = None) -> No
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(root.level, logging.WARNING))
 
 
 def sieve(_logger: object, _method: str, event: Event) -> Event:

@@ -79,11 +79,14 @@ def static(name: str) -> str:
 
 
 def said(key: str, params: Mapping[str, Any] | None = None) -> str:
-    """The words of a key whose parameters may be keys themselves, marked by `@`."""
-    filled = {
-        name: t(value[1:]) if isinstance(value, str) and value.startswith("@") else value
-        for name, value in (params or {}).items()
-    }
+    """The words of a key whose parameters may be keys themselves, marked by `@`.
+
+    A `need` inside it speaks of the other parameters.
+    """
+    filled: dict[str, Any] = {}
+    for name, value in sorted((params or {}).items(), key=lambda item: item[0] == "need"):
+        marked = isinstance(value, str) and value.startswith("@")
+        filled[name] = t(value[1:], **filled) if marked else value
     return t(key, **filled)
 
 
