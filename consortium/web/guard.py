@@ -1,7 +1,7 @@
 """The guard before every page: host, origin, size, headers, and the token against foreign forms."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
@@ -119,23 +119,30 @@ def _with_headers(scope: Scope, send: Send) -> Send:
     return start
 
 
-async def guarded(request: Request) -> None:
+async def guarded(request: Request) -> AsyncIterator[None]:
     """Find the browser's session and, where something may change, check the token of the form.
 
     Raises:
-        Refusal: `web.csrf`; `web.form` for a form with too many fields.
+        Refusal: `web.csrf`.
     """
     session = recognise(request)
-    if request.method in SAFE:
-        return
-    form = await _form(request)
-    request.state.fields = form
-    if session is not None and request.url.path not in TOKENLESS:
-        given = request.headers.get("x-csrf-token") or form.get("csrf", "")
-        if not isinstance(given, str) or not hmac.compare_digest(
-            given.encode(), session.csrf.encode()
-        ):
-            raise forbidden("web.csrf")
+    try:
+        if request.method not in SAFE:
+            form = await _form(request)
+            request.state.fields = form
+            if session is not None and request.url.path not in TOKENLESS:
+                _check_token(request, form, session)
+        yield
+    finally:
+        # files of a form that no route took
+        await request.close()
+
+
+def _check_token(request: Request, form: FormData, session: SignIn) -> None:
+    given = request.headers.get("x-csrf-token") or form.get("csrf", "")
+    fits = isinstance(given, str) and hmac.compare_digest(given.encode(), session.csrf.encode())
+    if not fits:
+        raise forbidden("web.csrf")
 
 
 def recognise(request: Request) -> SignIn | None:

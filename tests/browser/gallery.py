@@ -1,13 +1,20 @@
-"""Every part of pages on one page, and whole pages as rooms will compose them, with invented people."""
+"""Every part of pages on one page, and whole pages as rooms compose them; invented people."""
 
+# ruff: noqa: E501 - tables of invented words are read in lines
+
+import time
 from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 from starlette.responses import Response
 
+from consortium.desk import drafts
+from consortium.kernel.errors import conflict
 from consortium.web import tree
+from consortium.web.deps import Now, PageRoute, SignedIn, Writing
 from consortium.web.guard import guarded
-from consortium.web.pages import render
+from consortium.web.pages import after, render
 from consortium.web.signed import signed
 from consortium.web.views import (
     Act,
@@ -29,7 +36,7 @@ from consortium.web.views import (
     Week,
 )
 
-router = APIRouter(dependencies=[Depends(guarded), Depends(signed)])
+router = APIRouter(route_class=PageRoute, dependencies=[Depends(guarded), Depends(signed)])
 NOW = datetime(2026, 11, 24, 2, 12, tzinfo=UTC)
 
 
@@ -171,3 +178,40 @@ def case_page(request: Request) -> Response:
         knots=knots(),
         refusal=refusal(),
     )
+
+
+SENT: list[tuple[str, int]] = []
+"""What the draft form sent: its question, the bytes of its file."""
+
+
+@router.get("/gallery/draft")
+def draft_page(request: Request, session: Writing, actor: SignedIn, now: Now) -> Response:
+    """A form that saves itself."""
+    draft = drafts.begin(session, actor=actor, form="gallery", now=now)
+    return render(request, "gallery/draft.html", draft=draft)
+
+
+@router.post("/gallery/sent")
+def send(
+    request: Request,
+    question: Annotated[str, Form()] = "",
+    upload: Annotated[UploadFile | None, File()] = None,
+) -> Response:
+    """Take the form; slowly, so that a second press could get in."""
+    time.sleep(0.4)
+    SENT.append((question, len(upload.file.read()) if upload is not None else 0))
+    return after(request, "/gallery/sent")
+
+
+@router.get("/gallery/sent")
+def was_sent(request: Request) -> Response:
+    """What came, then forgotten."""
+    sent = list(SENT)
+    SENT.clear()
+    return render(request, "gallery/sent.html", sent=sent)
+
+
+@router.post("/gallery/refuse")
+def refuse() -> Response:
+    """A piece of a page that is refused."""
+    raise conflict("web.form", field="x")

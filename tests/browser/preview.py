@@ -5,6 +5,8 @@
 Test code only: the product has no such page.
 """
 
+# ruff: noqa: E501 - tables of invented words are read in lines
+
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -53,7 +55,7 @@ def invented_words() -> Iterator[None]:
         made[f"preview.source{place}"] = {"zh": row[5], "en": LONG_EN}
         made[f"preview.act{place}"] = {"zh": row[10], "en": "Add papers"}
     whole = {**words._sentences(), **made}
-    with mock.patch.object(words, "_sentences", lambda: whole):
+    with mock.patch.object(words, "_sentences", return_value=whole):
         yield
 
 

@@ -77,13 +77,23 @@
       bar.value = percent;
       words.textContent = words.dataset.progressWords.replace("{percent}", percent).replace("{done}", kb(loaded)).replace("{total}", kb(total));
     };
+    const again = () => { delete form.dataset.going; bar.hidden = true; event.submitter?.removeAttribute("aria-busy"); };
     call.onload = () => {
-      // the page that came, at its own address; a refused form stays where it is
-      if (call.responseURL && call.status < 400) { location.assign(call.responseURL); return; }
+      const next = call.getResponseHeader("HX-Redirect");
+      if (next) { location.assign(next); return; }
+      if (call.getResponseHeader("HX-Trigger") === "locked") { again(); lock(); return; }
+      if (call.getResponseHeader("HX-Retarget")) {
+        again();
+        one("#notice").innerHTML = call.responseText;
+        one("#notice #refused-title").focus();
+        return;
+      }
+      // the form came back as a whole page, with what is wrong beside its fields
       document.open(); document.write(call.responseText); document.close();
     };
-    call.onerror = () => { delete form.dataset.going; bar.hidden = true; event.submitter?.removeAttribute("aria-busy"); };
-    call.open("POST", event.submitter?.formAction || form.action);
+    call.onerror = again;
+    call.open("POST", event.submitter?.getAttribute("formaction") ?? form.action);
+    call.setRequestHeader("HX-Request", "true");
     call.send(data);
   });
 
@@ -145,9 +155,11 @@
     found?.click();
     return Boolean(found);
   };
+  const switched = { get off() { try { return localStorage.keys === "off"; } catch { return false; } } };
   document.addEventListener("keydown", (event) => {
     if (event.isComposing || box?.open) return;
     if (event.key === "F1") { event.preventDefault(); location.assign("/help"); return; }
+    if (switched.off && event.key.length === 1) return;
     if (event.key === "Enter" && event.ctrlKey) {
       const button = one("[data-send]");
       if (button) { event.preventDefault(); button.click(); }
@@ -196,6 +208,12 @@
   const ready = () => {
     all("form[data-draft]").forEach(keepDraft);
     all("[data-print]").forEach((button) => { button.hidden = false; });
+    all("[data-keys]").forEach((label) => {
+      const tick = one("input", label);
+      label.hidden = false;
+      tick.checked = !switched.off;
+      tick.onchange = () => { localStorage.keys = tick.checked ? "on" : "off"; };
+    });
   };
   ready();
   speak();

@@ -1,0 +1,47 @@
+"""A real Chromium, one for each test process, and the invented clinic served to it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.preview import invented_words, preview_stage
+from tests.browser.site import Site, launch
+from tests.support.serving import served
+from tests.support.web_stage import Stage
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """The browser."""
+    with sync_playwright() as playwright:
+        browser = launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def preview(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The clinic of the pictures, for tests that only look."""
+    with invented_words():
+        made = preview_stage(tmp_path_factory.mktemp("preview"))
+        yield made
+        made.node.database.close()
+
+
+@pytest.fixture(scope="module")
+def site(preview: Stage, chromium: Browser) -> Iterator[Site]:
+    """The clinic of the pictures in the browser."""
+    with served(preview.app) as base:
+        yield Site(base, chromium)
+
+
+@pytest.fixture
+def own(tmp_path: Path, chromium: Browser) -> Iterator[tuple[Stage, Site]]:
+    """A clinic that the test may change."""
+    with invented_words():
+        made = preview_stage(tmp_path)
+        with served(made.app) as base:
+            yield made, Site(base, chromium)
+        made.node.database.close()

@@ -1,0 +1,125 @@
+"""The demo's consortium in a browser: founded once, copied for each file of tests, real processes."""
+
+import shutil
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from playwright.sync_api import Browser, BrowserContext, Page
+
+from consortium import settings
+from consortium.cli import demo
+from consortium.cli.check_counts import Books
+from consortium.cli.check_nodes import HUB_FOLDER, NODES, Nodes, free_ports
+from consortium.cli.demo_people import SHIQIAO, YUNLING, person
+from consortium.cli.proxy import Proxy
+from consortium.words import Lang
+from tests.browser.site import DESK, LOCALES, Theme, faults_of, speak
+
+CLINICS = (SHIQIAO, YUNLING)
+
+
+@dataclass(slots=True)
+class World:
+    """The three nodes as processes, the links of the two clinics, and the browser.
+
+    Attributes:
+        nodes: processes and cables (`nodes.cables[clinic].cut()`).
+    """
+
+    nodes: Nodes
+    browser: Browser
+    _desks: dict[str, Page] = field(default_factory=dict)
+    _faults: dict[str, list[str]] = field(default_factory=dict)
+    _stack: ExitStack = field(default_factory=ExitStack)
+
+    def base(self, login: str) -> str:
+        """The address of the node at which a person signs in."""
+        return f"http://127.0.0.1:{self.nodes.port_of(self.nodes.folder_of(login))}"
+
+    def cable(self, login: str) -> Proxy:
+        """The link of a person's clinic to the hub."""
+        return self.nodes.cables[self.nodes.folder_of(login)]
+
+    def desk(self, login: str) -> Page:
+        """A person's own browser window, in Chinese, signed in; the same one again."""
+        if login not in self._desks:
+            context = self._stack.enter_context(self.window(self.base(login)))
+            self._desks[login] = context.new_page()
+            self._faults[login] = faults_of(self._desks[login])
+            self.sign_in(self._desks[login], login)
+        return self._desks[login]
+
+    @contextmanager
+    def window(
+        self,
+        base: str = "",
+        *,
+        lang: Lang = "zh",
+        size: tuple[int, int] = DESK,
+        theme: Theme = "light",
+        scripts: bool = True,
+    ) -> Iterator[BrowserContext]:
+        """A browser profile of its own, with nobody signed in."""
+        context = self.browser.new_context(
+            base_url=base or None,
+            viewport={"width": size[0], "height": size[1]},
+            locale=LOCALES[lang],
+            color_scheme=theme,
+            java_script_enabled=scripts,
+        )
+        context.set_default_timeout(15_000)
+        yield context
+        context.close()
+
+    def sign_in(self, page: Page, login: str, lang: Lang = "zh") -> None:
+        """Let a person sign in at their own node, in a language."""
+        base = self.base(login)
+        page.goto(f"{base}/sign-in")
+        page.fill("#name", login)
+        page.fill("#password", person(login).password)
+        page.click("main button")
+        page.wait_for_url(f"{base}/")
+        speak(page, lang)
+
+    def forget(self, login: str) -> None:
+        """Close a person's window, as when their node was killed."""
+        self._desks.pop(login).close()
+
+    def faults(self) -> dict[str, list[str]]:
+        """What went wrong in scripts of the windows, by person."""
+        return {login: found for login, found in self._faults.items() if found}
+
+    def close(self) -> None:
+        self._stack.close()
+        self.nodes.stop()
+
+
+def copy_of(founded: Path, home: Path) -> Nodes:
+    """A founded consortium in a folder and at ports of its own; not started."""
+    shutil.copytree(founded, home)
+    guard = home.with_name(f"{home.name}-guard")
+    shutil.copytree(founded.with_name(f"{founded.name}-guard"), guard)
+    first = free_ports()
+    for place, folder in enumerate(NODES):
+        own = tomllib.loads((home / folder / settings.NODE_FILE).read_text(encoding="utf-8"))
+        own |= {"port": first + place, "guard_dir": str(guard)}
+        settings.save(home / folder, **own)
+    demo.confirm_clock(home)
+    return Nodes(home, first, Books(home, NODES))
+
+
+@contextmanager
+def running(founded: Path, home: Path, browser: Browser) -> Iterator[World]:
+    """A copy of the founded consortium, served by three processes; stopped at the end."""
+    world = World(copy_of(founded, home), browser)
+    try:
+        for clinic in CLINICS:
+            world.nodes.cables[clinic] = Proxy(world.nodes.port_of(HUB_FOLDER))
+        world.nodes.start_all()
+        yield world
+        assert world.faults() == {}
+    finally:
+        world.close()
