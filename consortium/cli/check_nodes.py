@@ -1,5 +1,6 @@
 """The check's own three processes, each workstation's link through a cable that can be cut."""
 
+import secrets
 import socket
 import subprocess
 import time
@@ -22,7 +23,7 @@ NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
 _FOUNDED_BEFORE = timedelta(minutes=30)
 _PAUSE_S = 0.05
 _END_S = 15.0
-_PORT_MIN, _PORT_MAX = 20_000, 60_000
+_PORT_MIN, _PORTS, _TRIES = 20_000, 4_000, 100
 
 
 @dataclass(slots=True)
@@ -132,9 +133,16 @@ def _folder_of(member: str) -> str:
 
 @contextmanager
 def running(home: Path, *, port: int) -> Iterator[Nodes]:
-    """Found the consortium in an empty folder and serve it; everything is stopped at the end."""
+    """Found the consortium in an empty folder, then serve it."""
     found(home, port=port, start=datetime.now(UTC) - _FOUNDED_BEFORE).close()
     demo.confirm_clock(home)
+    with serving(home, port=port) as nodes:
+        yield nodes
+
+
+@contextmanager
+def serving(home: Path, *, port: int) -> Iterator[Nodes]:
+    """Serve a consortium that was founded; everything is stopped at the end."""
     nodes = Nodes(home, port, Books(home, NODES))
     try:
         for clinic in (SHIQIAO, YUNLING):
@@ -159,8 +167,10 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 15.0) 
 
 
 def free_ports() -> int:
-    """The first of three neighbouring ports that nobody listens on."""
-    for port in range(_PORT_MIN, _PORT_MAX, len(NODES)):
+    """The first of three neighbouring ports that nobody listens on, picked by chance."""
+    for _ in range(_TRIES):
+        # founding comes before listening: two checks at once must not pick the same
+        port = _PORT_MIN + len(NODES) * secrets.randbelow(_PORTS)
         if all(_free(port + number) for number in range(len(NODES))):
             return port
     raise CheckError("no three neighbouring ports are free")
