@@ -69,7 +69,7 @@ class Site:
         )
         context.set_default_timeout(15_000)
         page = context.new_page()
-        faults = _faults(page)
+        faults = faults_of(page)
         if signed_in:
             self.sign_in(page, lang)
         yield page
@@ -83,12 +83,18 @@ class Site:
         page.fill("#password", self.password)
         page.click("main button")
         page.wait_for_url(f"{self.base}/")
-        if page.get_attribute("html", "lang") != ("zh-CN" if lang == "zh" else "en"):
-            page.click(".top button[name=to]")
-            page.wait_for_load_state()
+        speak(page, lang)
 
 
-def _faults(page: Page) -> list[str]:
+def speak(page: Page, lang: Lang) -> None:
+    """Change the language of a signed-in person's page, when it is not this one."""
+    if page.get_attribute("html", "lang") != ("zh-CN" if lang == "zh" else "en"):
+        page.click(".top button[name=to]")
+        page.wait_for_load_state()
+
+
+def faults_of(page: Page) -> list[str]:
+    """Faults of scripts on a page, from now on."""
     found: list[str] = []
     page.on("pageerror", lambda error: found.append(str(error)))
 
