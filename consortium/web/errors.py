@@ -59,7 +59,7 @@ def answer(request: Request, refusal: Refusal) -> Response:
         return _to_sign_in(request)
     if request.headers.get("hx-request"):
         with written(look_of(request)):
-            view = refused(refusal, request=request)
+            view = refused(refusal)  # the page is still there: no way back is needed
         piece = fragment(request, "parts/refused_piece.html", status=status, refusal=view)
         piece.headers.update({"HX-Retarget": "#notice", "HX-Reswap": "innerHTML"})
         return piece
