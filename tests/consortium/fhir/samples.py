@@ -1,5 +1,6 @@
 """One of each resource that the builders make, about one invented patient."""
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -62,18 +63,27 @@ def report(now: datetime, **changed: Any) -> dict[str, Any]:
     return clinical.diagnostic_report(**(given | changed))
 
 
+_PERSON, _ABOUT = "PractitionerRole/doctor-1", f"Patient/{PATIENT}"
+
+
 def all_kinds(now: datetime) -> list[dict[str, Any]]:
     """Every builder, with all that it can be given."""
     ids = iter(identifiers())
-    person, about = "PractitionerRole/doctor-1", f"Patient/{PATIENT}"
-    later = now + timedelta(minutes=30)
-    image = types.attachment(content_type="image/png", data=b"\x89PNG", title="同意书", created=now)
-    vitals = [
-        clinical.vital(
-            id_=next(ids), patient=about, name=name, value=value, taken=now, performer=person
-        )
-        for name, value in (("pulse", 72), ("temperature", Decimal("36.50")), ("oxygen", 98))
+    return [
+        *_people(),
+        *_workflow(now, ids),
+        *_times(now, ids),
+        *_consents(now, ids),
+        *_findings(now, ids),
+        *_documents(now, ids),
     ]
+
+
+def _image(now: datetime) -> dict[str, Any]:
+    return types.attachment(content_type="image/png", data=b"\x89PNG", title="同意书", created=now)
+
+
+def _people() -> list[dict[str, Any]]:
     return [
         patient(),
         patient(number="", no_number_reason="newborn", birth_date="2026-11", local_number=""),
@@ -93,6 +103,12 @@ def all_kinds(now: datetime) -> list[dict[str, Any]]:
             specialty="全科",
             phone_number="13900000000",
         ),
+    ]
+
+
+def _workflow(now: datetime, ids: Iterator[str]) -> list[dict[str, Any]]:
+    later = now + timedelta(minutes=30)
+    return [
         request(
             now,
             diagnoses=["Condition/c-1"],
@@ -108,8 +124,8 @@ def all_kinds(now: datetime) -> list[dict[str, Any]]:
             authored=now,
             modified=later,
             business_status="declined",
-            patient=about,
-            requester=person,
+            patient=_ABOUT,
+            requester=_PERSON,
             owner="Organization/hospital",
             priority="urgent",
             reason="no_capacity",
@@ -118,12 +134,18 @@ def all_kinds(now: datetime) -> list[dict[str, Any]]:
             note_text="请改投县医院",
             case="case-1",
         ),
+    ]
+
+
+def _times(now: datetime, ids: Iterator[str]) -> list[dict[str, Any]]:
+    later = now + timedelta(minutes=30)
+    return [
         types.appointment(
             id_=next(ids),
             status="booked",
             start=now,
             end=later,
-            actors={about: "accepted", "PractitionerRole/specialist-1": "accepted"},
+            actors={_ABOUT: "accepted", "PractitionerRole/specialist-1": "accepted"},
             created=now,
             service="orthopaedics",
             slot="Slot/s-1",
@@ -132,12 +154,18 @@ def all_kinds(now: datetime) -> list[dict[str, Any]]:
             case="case-1",
         ),
         types.schedule(
-            id_=next(ids), actors=[person], service="orthopaedics", start=now, end=later
+            id_=next(ids), actors=[_PERSON], service="orthopaedics", start=now, end=later
         ),
         types.slot(id_=next(ids), schedule="Schedule/x-1", status="free", start=now, end=later),
+    ]
+
+
+def _consents(now: datetime, ids: Iterator[str]) -> list[dict[str, Any]]:
+    later = now + timedelta(minutes=30)
+    return [
         types.consent(
             id_=next(ids),
-            patient=about,
+            patient=_ABOUT,
             given=now,
             basis="explicit",
             members=["hospital", MEMBER],
@@ -145,60 +173,76 @@ def all_kinds(now: datetime) -> list[dict[str, Any]]:
             until=later,
             types=["Observation", "DiagnosticReport"],
             data_period=(now - timedelta(days=365), None),
-            image=image,
+            image=_image(now),
         ),
         types.communication(
             id_=next(ids),
             text="片子已寄出",
             sent=now,
-            sender=person,
+            sender=_PERSON,
             recipients=["Organization/hospital"],
             about=[f"ServiceRequest/{REQUEST}"],
-            patient=about,
+            patient=_ABOUT,
         ),
+    ]
+
+
+def _findings(now: datetime, ids: Iterator[str]) -> list[dict[str, Any]]:
+    vitals = [
+        clinical.vital(
+            id_=next(ids), patient=_ABOUT, name=name, value=value, taken=now, performer=_PERSON
+        )
+        for name, value in (("pulse", 72), ("temperature", Decimal("36.50")), ("oxygen", 98))
+    ]
+    return [
         clinical.condition(
             id_=next(ids),
-            patient=about,
+            patient=_ABOUT,
             text="膝骨关节炎",
             recorded=now,
             code="M17.9",
-            recorder=person,
+            recorder=_PERSON,
         ),
         *vitals,
         clinical.blood_pressure(
             id_=next(ids),
-            patient=about,
+            patient=_ABOUT,
             systolic_mmhg=152,
             diastolic_mmhg=94,
             taken=now,
-            performer=person,
+            performer=_PERSON,
         ),
-        clinical.allergy(id_=next(ids), patient=about, text="青霉素皮疹", recorded=now),
-        clinical.no_known_allergy(id_=next(ids), patient=about, recorded=now),
+        clinical.allergy(id_=next(ids), patient=_ABOUT, text="青霉素皮疹", recorded=now),
+        clinical.no_known_allergy(id_=next(ids), patient=_ABOUT, recorded=now),
         clinical.medication_statement(
-            id_=next(ids), patient=about, text="氨氯地平 5 mg", asserted=now, dosage="每日一次"
+            id_=next(ids), patient=_ABOUT, text="氨氯地平 5 mg", asserted=now, dosage="每日一次"
         ),
-        report(now, results=["Observation/o-1"], forms=[image], status="amended"),
+    ]
+
+
+def _documents(now: datetime, ids: Iterator[str]) -> list[dict[str, Any]]:
+    return [
+        report(now, results=["Observation/o-1"], forms=[_image(now)], status="amended"),
         clinical.document_reference(
             id_=next(ids),
-            patient=about,
+            patient=_ABOUT,
             title="膝关节正侧位片",
             content_type="application/dicom",
             created=now,
             binary="Binary/b-1",
             size_bytes=5_000_000,
             sha1=bytes(20),
-            author=person,
+            author=_PERSON,
             kind="影像",
             related=[f"ServiceRequest/{REQUEST}"],
             number="ab" * 32,
         ),
         clinical.composition(
             id_=next(ids),
-            patient=about,
+            patient=_ABOUT,
             title="转诊病历摘要",
             written=now,
-            author=person,
+            author=_PERSON,
             sections={"诊断": ["Condition/c-1"], "生命体征": ["Observation/o-1"]},
         ),
         clinical.binary(id_=next(ids), content_type="application/pdf", data=b"%PDF"),
