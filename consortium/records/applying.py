@@ -44,7 +44,7 @@ _MINE = frozenset(
 
 def form_name(patient: str) -> str:
     """The name of the draft of a request about a patient."""
-    return f"record/{patient}"
+    return f"record:{patient}"
 
 
 def apply(session: Session, action: Action, opened: Opened) -> None:
@@ -321,7 +321,7 @@ def show(session: Session, row: RequestTable, *, now: datetime) -> None:
 
 def _link(row: RequestTable) -> str:
     if row.state in (REFUSED_HERE, SENT_BACK):
-        return f"/records/new?patient={row.patient}"
+        return f"/records/new?about={row.patient}"
     return f"/records/requests/{row.case_id}"
 
 

@@ -165,6 +165,11 @@ def request(
     return act.case
 
 
+def sent(session: Session, exchange: str, *, actor: Actor) -> bool:
+    """Whether a form has been sent under this exchange."""
+    return store.by_exchange(session, exchange, member=actor.member) is not None
+
+
 def _check(form: Form, *, actor: Actor) -> None:
     if form.to == actor.member or not form.to:
         raise invalid("record.recipient")

@@ -261,7 +261,7 @@ Look = Literal["pending", "free", "busy", "off", "move", "past"]
 
 @dataclass(frozen=True, slots=True)
 class OwnSlot:
-    """A slot of an own session. `case` and `name` tell who comes, where it is taken."""
+    """A slot of an own session. `case`, `name` and `link` tell who comes, where it is taken."""
 
     start: datetime
     minutes: int
@@ -270,6 +270,7 @@ class OwnSlot:
     look: Look
     case: str = ""
     name: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,8 +311,8 @@ def _own(session: Session, row: tables.SessionTable, *, actor: Actor, now: datet
         case = "" if value is None or model.is_free(value) else value["case"]
         line = desk.row(session, member=actor.member, case=case) if case else None
         look = _look(row.state, taken=bool(case), past=start <= now)
-        name = line.row.patient_name if line else ""
-        slots.append(OwnSlot(start, row.minutes, row.id, number, look, case, name))
+        name, link = (line.row.patient_name, line.row.link) if line else ("", "")
+        slots.append(OwnSlot(start, row.minutes, row.id, number, look, case, name, link))
     return OwnSession(
         row.id, row.service, row.kind, row.minutes, row.state, row.code, row.reason, tuple(slots)
     )

@@ -50,18 +50,20 @@ def free(
     service: str,
     kind: SessionKind,
     now: datetime,
+    ask: bool = True,
 ) -> Free:
     """Free slots of a service from now on, the nearest first, at most 60.
 
-    Computed here for own sessions, asked at the hub for others'; with no link the last answer is
-    given with its time. Asking takes as long as a call to the hub: not for writing transactions.
+    Computed here for own sessions, asked at the hub for others'; with no link, or without `ask`,
+    the last answer is given with its time. Asking takes as long as a call to the hub: not for
+    writing transactions.
     """
     rows = store.upcoming(session, service=service, kind=kind, after=now, limit=SESSIONS_MOST)
     if rows and all(row.provider in post.members for row in rows):
         slots = _compute(session, rows, after=now)
         return _named(session, tuple(slots[:FREE_MOST]), "here", now)
     params = {"service": service, "kind": kind.value, "after": to_ms(now)}
-    answered = post.query(member, FREE, params)
+    answered = post.query(member, FREE, params) if ask else None
     if answered is None:
         return _last(session, member, service, kind, after=now)
     found = _read(answered["answer"], service=service, kind=kind, after=now)

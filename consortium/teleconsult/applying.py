@@ -36,7 +36,7 @@ _MINE = frozenset({(Side.TAKER, Shown.REFUSED), (Side.PROVIDER, Shown.TO_MOVE)})
 
 def form_name(patient: str) -> str:
     """The name of the draft of a booking for a patient."""
-    return f"booking/{patient}"
+    return f"booking:{patient}"
 
 
 def apply(session: Session, action: Action, opened: Opened) -> None:
@@ -202,7 +202,7 @@ def show(session: Session, row: BookingTable, *, now: datetime) -> None:
 def link_of(row: BookingTable) -> str:
     """Where a row leads: the form again when it was refused, else the booking."""
     if row.state == Shown.REFUSED:
-        return f"/bookings/new?patient={row.patient}"
+        return f"/bookings/new?about={row.patient}"
     return f"/bookings/{row.case_id}"
 
 

@@ -125,6 +125,11 @@ def request(
     return case
 
 
+def sent(session: Session, exchange: str, *, actor: Actor) -> bool:
+    """Whether a form has been sent under this exchange."""
+    return store.by_exchange(session, exchange, member=actor.member) is not None
+
+
 def _check(session: Session, form: Form, slot: FreeSlot, *, now: datetime) -> None:
     """What is known here against this slot and this form."""
     if slot.kind != SessionKind.TELECONSULT:

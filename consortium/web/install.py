@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from consortium.web import (
     account,
+    booking_form,
     contract_acts,
     contract_drafts,
     contracts,
@@ -23,12 +24,16 @@ from consortium.web import (
     patients,
     people,
     receipts,
+    record_form,
+    records,
     referral_acts,
     referral_form,
     referrals,
+    scheduling,
     search,
     signin,
     slip,
+    teleconsult,
     worklist,
 )
 from consortium.web.guard import Guard, guarded
@@ -56,6 +61,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     slip.router,
     referral_acts.router,
     referrals.router,
+    scheduling.router,
+    booking_form.router,
+    teleconsult.router,
+    record_form.router,
+    records.router,
 )
 """Every page. A room's pages are added here."""
 

@@ -1,6 +1,7 @@
 """A hub and two clinics that may ask the hospital for consults and records, over real exchanges."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 from consortium.contracts import service as contracts
 from consortium.contracts.permit import PERMIT, QUOTA
+from consortium.desk.kinds import KINDS as DESK
 from consortium.exchange import state
 from consortium.exchange.kinds import Registry, SubjectType, everyone, parties
 from consortium.exchange.own_kinds import KINDS as OWN
@@ -29,13 +31,14 @@ CLINICS = ("shiqiao", "yunling")
 def registry() -> Registry:
     """Every kind that bookings and records need."""
     return Registry(
-        [*OWN, Seed(), Put(), *SCHEDULING, *TELECONSULT, *RECORDS],
+        [*OWN, Seed(), Put(), *DESK, *SCHEDULING, *TELECONSULT, *RECORDS],
         [
             *OWN_SUBJECTS,
             *SCHEDULING_SUBJECTS,
             QUOTA,
             SubjectType("key", everyone),
             SubjectType("member", everyone),
+            SubjectType("charter", everyone),
             SubjectType("contract", parties),
         ],
         PERMIT,
@@ -65,13 +68,23 @@ def contract(
     }
 
 
-def covering(_session: object, *, taker: str, **_more: object) -> list[SimpleNamespace]:
-    """What the contracts room would find in its local rows."""
-    return [SimpleNamespace(contract=f"ct-{taker}", provider="lead")]
+@dataclass(frozen=True)
+class Covering:
+    """A service that the contract of a clinic covers, as the contracts room would find it."""
+
+    contract: str
+    provider: str = "lead"
+    clause: str = "S1"
+    left: int = 12
+    service: Any = field(default_factory=lambda: SimpleNamespace(code="cardiology"))
+
+    @classmethod
+    def found(cls, _session: object, *, taker: str, **_more: object) -> list["Covering"]:
+        return [cls(f"ct-{taker}")]
 
 
 def in_force(_session: object, *, member: str, **_more: object) -> list[SimpleNamespace]:
-    """As `covering`, for contracts as wholes."""
+    """As `Covering.found`, for contracts as wholes."""
     terms = SimpleNamespace(parties=("lead", member), types=RELEASABLE, purposes=("TREAT",))
     return [SimpleNamespace(contract=f"ct-{member}", terms=terms)]
 
@@ -99,6 +112,6 @@ def clinics(
 ) -> Clinics:
     """Two clinics under contract, people with keys, everything at rest."""
     monkeypatch.setattr(worlds, "registry", registry)
-    monkeypatch.setattr(contracts, "covering", covering)
+    monkeypatch.setattr(contracts, "covering", Covering.found)
     monkeypatch.setattr(contracts, "in_force", in_force)
     return Clinics(tmp_path, new_database)
