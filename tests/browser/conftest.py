@@ -1,4 +1,4 @@
-"""A real Chromium, one for each test process, and the invented clinic served to it."""
+"""A real Chromium, one for each test process; the invented clinic, and the demo's three nodes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.browser.preview import invented_words, preview_stage
 from tests.browser.site import Site, launch
+from tests.browser.world import World, founded, running
 from tests.support.serving import served
 from tests.support.web_stage import Stage
 
@@ -45,3 +46,19 @@ def own(tmp_path: Path, chromium: Browser) -> Iterator[tuple[Stage, Site]]:
         with served(made.app) as base:
             yield made, Site(base, chromium)
         made.node.database.close()
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """The demo's consortium, founded once for all test processes; tests work on copies."""
+    base = tmp_path_factory.getbasetemp()
+    return founded((base if worker_id == "master" else base.parent) / "consortium")
+
+
+@pytest.fixture(scope="module")
+def world(
+    original: Path, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+) -> Iterator[World]:
+    """Three real processes with the demo's story, for the tests of one file."""
+    with running(original, tmp_path_factory.mktemp("world") / "nodes", chromium) as made:
+        yield made

@@ -1,5 +1,6 @@
-"""The demo's consortium in a browser: founded once, copied for each file of tests, real processes."""
+"""The demo's three nodes in a browser: founded once, copied for each file of tests, served."""
 
+import fcntl
 import shutil
 import tomllib
 from collections.abc import Iterator
@@ -11,14 +12,11 @@ from playwright.sync_api import Browser, BrowserContext, Page
 
 from consortium import settings
 from consortium.cli import demo
-from consortium.cli.check_counts import Books
-from consortium.cli.check_nodes import HUB_FOLDER, NODES, Nodes, free_ports
-from consortium.cli.demo_people import SHIQIAO, YUNLING, person
+from consortium.cli.check_nodes import NODES, Nodes, free_ports, serving
+from consortium.cli.demo_people import person
 from consortium.cli.proxy import Proxy
 from consortium.words import Lang
 from tests.browser.site import DESK, LOCALES, Theme, faults_of, speak
-
-CLINICS = (SHIQIAO, YUNLING)
 
 
 @dataclass(slots=True)
@@ -26,14 +24,15 @@ class World:
     """The three nodes as processes, the links of the two clinics, and the browser.
 
     Attributes:
-        nodes: processes and cables (`nodes.cables[clinic].cut()`).
+        nodes: processes, cables (`nodes.cables[clinic].cut()`), databases to read.
+        windows: closes every window at the end.
     """
 
     nodes: Nodes
     browser: Browser
+    windows: ExitStack
     _desks: dict[str, Page] = field(default_factory=dict)
     _faults: dict[str, list[str]] = field(default_factory=dict)
-    _stack: ExitStack = field(default_factory=ExitStack)
 
     def base(self, login: str) -> str:
         """The address of the node at which a person signs in."""
@@ -46,7 +45,7 @@ class World:
     def desk(self, login: str) -> Page:
         """A person's own browser window, in Chinese, signed in; the same one again."""
         if login not in self._desks:
-            context = self._stack.enter_context(self.window(self.base(login)))
+            context = self.windows.enter_context(self.window(self.base(login)))
             self._desks[login] = context.new_page()
             self._faults[login] = faults_of(self._desks[login])
             self.sign_in(self._desks[login], login)
@@ -92,34 +91,34 @@ class World:
         """What went wrong in scripts of the windows, by person."""
         return {login: found for login, found in self._faults.items() if found}
 
-    def close(self) -> None:
-        self._stack.close()
-        self.nodes.stop()
+
+def founded(home: Path) -> Path:
+    """The consortium with its story, not served; made by the first test process that asks."""
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with home.with_name(f"{home.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        demo.prepare(home, port=8000)
+    return home
 
 
-def copy_of(founded: Path, home: Path) -> Nodes:
-    """A founded consortium in a folder and at ports of its own; not started."""
-    shutil.copytree(founded, home)
+def copy_of(original: Path, home: Path, *, port: int) -> None:
+    """A founded consortium in a folder and at ports of its own."""
     guard = home.with_name(f"{home.name}-guard")
-    shutil.copytree(founded.with_name(f"{founded.name}-guard"), guard)
-    first = free_ports()
+    shutil.copytree(original, home)
+    shutil.copytree(original.with_name(f"{original.name}-guard"), guard)
     for place, folder in enumerate(NODES):
         own = tomllib.loads((home / folder / settings.NODE_FILE).read_text(encoding="utf-8"))
-        own |= {"port": first + place, "guard_dir": str(guard)}
+        own |= {"port": port + place, "guard_dir": str(guard)}
         settings.save(home / folder, **own)
     demo.confirm_clock(home)
-    return Nodes(home, first, Books(home, NODES))
 
 
 @contextmanager
-def running(founded: Path, home: Path, browser: Browser) -> Iterator[World]:
+def running(original: Path, home: Path, browser: Browser) -> Iterator[World]:
     """A copy of the founded consortium, served by three processes; stopped at the end."""
-    world = World(copy_of(founded, home), browser)
-    try:
-        for clinic in CLINICS:
-            world.nodes.cables[clinic] = Proxy(world.nodes.port_of(HUB_FOLDER))
-        world.nodes.start_all()
+    port = free_ports()
+    copy_of(original, home, port=port)
+    with serving(home, port=port) as nodes, ExitStack() as windows:
+        world = World(nodes, browser, windows)
         yield world
         assert world.faults() == {}
-    finally:
-        world.close()
