@@ -1,7 +1,6 @@
 """What an admitted act on a contract leaves at a member: its row, its document, who is next."""
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -118,20 +117,23 @@ def _wait(session: Session, opened: Opened, contract: str, *, notices: Notices) 
         notices.close(session, member=opened.member, contract=contract, now=opened.now)
         return
     row = store.document(session, contract=contract, member=opened.member)
-    notices.put(
-        session,
-        Waiting(
-            member=opened.member,
-            contract=contract,
-            title=row.title if row else contract,
-            proposer=value["by"],
-            signed=len(value["parties"]) - len(model.unsigned(value)),
-            parties=len(value["parties"]),
-            roles=frozenset({officer(session, opened.member)}),
-            started_at=_since(value),
-        ),
-        now=opened.now,
+    signed = len(value["parties"]) - len(model.unsigned(value))
+    waiting = Waiting(
+        member=opened.member,
+        contract=contract,
+        need="contract.need.sign",
+        source="contract.source.sign",
+        params={
+            "title": row.title if row else contract,
+            "signed": signed,
+            "parties": len(value["parties"]),
+        },
+        whose=directory.name(session, value["by"]),
+        roles=frozenset({officer(session, opened.member)}),
+        started_at=from_ms(model.newest(value)["proposed"]),
+        link=f"/contracts/{contract}",
     )
+    notices.put(session, waiting, now=opened.now)
 
 
 def _waits(value: Mapping[str, Any], opened: Opened) -> bool:
@@ -144,10 +146,6 @@ def officer(session: Session, member: str) -> Role:
     value = state.read(session, f"member:{member}")
     at_office = value is not None and value.get("kind") == "consortium"
     return Role.CONSORTIUM_ADMIN if at_office else Role.HEAD
-
-
-def _since(value: Mapping[str, Any]) -> datetime:
-    return from_ms(model.newest(value)["proposed"])
 
 
 def _text(told: Any, name: str) -> str:

@@ -3,6 +3,7 @@
 The worklist lies above this room, so wiring gives a `Notices` that writes there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,21 +14,20 @@ from consortium.kernel.actor import Role
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A contract that waits for the seal of `member`, used by a person in one of `roles`."""
+    """A contract that waits for somebody of `member` in one of `roles`.
+
+    `need` and `source` are word keys, `source` with `params`; `whose` is who put it there.
+    """
 
     member: str
     contract: str
-    title: str
-    proposer: str
-    signed: int
-    parties: int
+    need: str
+    source: str
+    params: Mapping[str, object]
+    whose: str
     roles: frozenset[Role]
     started_at: datetime
-
-    @property
-    def link(self) -> str:
-        """The page on which it is signed."""
-        return f"/contracts/{self.contract}"
+    link: str
 
 
 @dataclass(frozen=True, slots=True)

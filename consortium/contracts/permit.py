@@ -103,7 +103,7 @@ class ContractPermit:
             return ""
         if not kind.opens_case:
             return _go_on(kind, header, facts, values)
-        needs = {**facts, **kind.needs(header, facts)}
+        needs = {"urgency": facts.get("urgency"), **kind.needs(header, facts)}
         contract = values.get(f"contract:{header.contract}") if header.contract else None
         found = _covered(kind, header, needs, contract, to_ms(time))
         if isinstance(found, Refusal):
@@ -157,13 +157,8 @@ def _urgency(row: Sequence[Any], needs: Mapping[str, Any]) -> Refusal | None:
     urgency = needs.get("urgency")
     if not urgency:
         return None
-    letter = _LETTERS.get(urgency, "")
-    if letter not in row[6]:
+    if _LETTERS.get(urgency, "") not in row[6]:
         return forbidden("contract.urgency", clause=f"U{row[0]}", urgency=urgency)
-    # a request may name the minutes to its answer, so that a step knows them; they are these
-    promised = needs.get("answer_min")
-    if promised is not None and promised != row[7][row[6].index(letter)]:
-        return forbidden("contract.answer", clause=f"A{row[0]}", urgency=urgency)
     return None
 
 

@@ -176,7 +176,7 @@ def _services(terms: Terms) -> Iterator[Clause]:
             one.clause("U"),
             "contract.clause.urgencies",
             "contract.rule.urgencies",
-            f"urgency={','.join(one.urgencies)}",
+            f"urgency={', '.join(one.urgencies)}",
             {**who, "urgencies": Listed(tuple(_urgency(u) for u in one.urgencies))},
         )
         yield Clause(
@@ -209,14 +209,14 @@ def _shared(terms: Terms) -> Iterator[Clause]:
         "T1",
         "contract.clause.types",
         "contract.rule.types",
-        f"types={','.join(terms.types)}",
+        f"types={', '.join(terms.types)}",
         {"types": Listed(tuple(Word(f"contract.type.{one}") for one in terms.types))},
     )
     yield Clause(
         "P1",
         "contract.clause.purposes",
         "contract.rule.purposes",
-        f"purpose={','.join(terms.purposes)}",
+        f"purpose={', '.join(terms.purposes)}",
         {"purposes": Listed(tuple(Word(f"contract.purpose.{one}") for one in terms.purposes))},
     )
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -55,10 +55,6 @@ class Covering:
         """Minutes to the first answer; the default where the clause has no such urgency."""
         return model.answer_min(None, service=self.service, urgency=urgency)
 
-    def answer_due(self, urgency: str, opened: datetime) -> datetime:
-        """When the first answer to a case of this urgency is due."""
-        return opened + timedelta(minutes=self.answer_min(urgency))
-
 
 @dataclass(frozen=True, slots=True)
 class InForce:
@@ -83,6 +79,7 @@ class Row:
     """Whether it waits for the actor: for the seal, or as the second person."""
     since: datetime
     end: datetime | None
+    """The first moment at which it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +138,7 @@ class Review:
     hold: Hold | None
     usage: Sequence[Use]
     can: frozenset[str]
-    """What the actor may do now: sign, withdraw, suspend, resume, terminate, confirm, revise."""
+    """What the actor may do: sign, withdraw, suspend, resume, terminate, confirm, drop, revise."""
     proposer: str
     in_force_at: int | None
     suspended: Mapping[str, Any] | None
@@ -320,6 +317,8 @@ def _can(
             can.add("revise")
     if _to_confirm(held, actor):
         can.add("confirm")
+    if held is not None and not held.sent and actor.may(*signing.CONFIRMERS):
+        can.add("drop")
     return frozenset(can)
 
 

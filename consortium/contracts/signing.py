@@ -21,6 +21,7 @@ from consortium.contracts.model import (
     WITHDRAW_REASONS,
     Action,
 )
+from consortium.contracts.notices import Notices, Waiting
 from consortium.contracts.tables import ContractHoldRow
 from consortium.exchange import state, timeline
 from consortium.exchange.outbox import PENDING, Draft, Post, Queued
@@ -43,6 +44,16 @@ class Passphrase:
 
     text: str
     upload: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What a request for two persons uses of the node."""
+
+    keyring: Keyring
+    seals: Seals
+    post: Post
+    notices: Notices
 
 
 def sign(
@@ -118,8 +129,7 @@ def ask(
     session: Session,
     *,
     actor: Actor,
-    keyring: Keyring,
-    seals: Seals,
+    means: Means,
     contract: str,
     action: Action,
     reason: str,
@@ -139,34 +149,12 @@ def ask(
     model.advance(model.status(value, time_ms=to_ms(now)), action)
     if store.hold(session, contract=contract) is not None:
         raise conflict("contract.hold_waiting")
-    exchange, version = new_id(now), len(value["versions"])
-    statement = statements.holding(
-        action=action.value, contract=contract, version=version, reason=reason, exchange=exchange
-    )
-    signer = keyring.signer(actor)
-    seal = seals.sign(
-        session, actor.member, passphrase.text, statement, now=now, upload=passphrase.upload
-    )
-    session.add(
-        ContractHoldRow(
-            contract=contract,
-            exchange=exchange,
-            member=actor.member,
-            version=version,
-            action=action.value,
-            reason=reason,
-            first_user=actor.user,
-            first_member=actor.member,
-            first_name=actor.name,
-            first_key=signer.key_id,
-            first_signature=b64(signer.sign(statement)),
-            seal=seal.key_id,
-            seal_signature=seal.value,
-            sent=0,
-            asked_at=now,
-        )
-    )
+    row = _requested(session, value, actor, means, contract, action, reason, passphrase, now)
+    session.add(row)
     session.flush()
+    for member in _here(means.post, value):
+        _tell(session, means.notices, member, contract, actor=actor, action=action, now=now)
+    means.notices.moved(session)
 
 
 def confirm(
@@ -187,17 +175,94 @@ def confirm(
     value, row = _held(session, actor, contract)
     if row.first_user == actor.user:
         raise forbidden("contract.same_person")
-    action = Action(row.action)
+    queued = _send(
+        session,
+        post,
+        value,
+        HOLDS[Action(row.action)],
+        sender=row.member,
+        exchange=row.exchange,
+        act=_confirmed(row, actor, keyring),
+        now=now,
+    )
+    row.sent = 1
+    return queued
+
+
+def drop(
+    session: Session,
+    *,
+    actor: Actor,
+    post: Post,
+    notices: Notices,
+    contract: str,
+    now: datetime,
+) -> None:
+    """Whoever asked, or the one who should confirm, lets it be.
+
+    Raises:
+        Refusal: `contract.missing`, `contract.hold_gone` also when it has been sent.
+    """
+    value, row = _held(session, actor, contract)
+    if row.sent:
+        raise conflict("contract.hold_gone")
+    session.delete(row)
+    for member in _here(post, value):
+        notices.close(session, member=member, contract=contract, now=now)
+    notices.moved(session)
+
+
+def _requested(
+    session: Session,
+    value: Mapping[str, Any],
+    actor: Actor,
+    means: Means,
+    contract: str,
+    action: Action,
+    reason: str,
+    passphrase: Passphrase,
+    now: datetime,
+) -> ContractHoldRow:
+    """The request with the seal's and the first person's signatures over one statement."""
+    exchange, version = new_id(now), len(value["versions"])
+    statement = statements.holding(
+        action=action.value, contract=contract, version=version, reason=reason, exchange=exchange
+    )
+    signer = means.keyring.signer(actor)
+    seal = means.seals.sign(
+        session, actor.member, passphrase.text, statement, now=now, upload=passphrase.upload
+    )
+    return ContractHoldRow(
+        contract=contract,
+        exchange=exchange,
+        member=actor.member,
+        version=version,
+        action=action.value,
+        reason=reason,
+        first_user=actor.user,
+        first_member=actor.member,
+        first_name=actor.name,
+        first_key=signer.key_id,
+        first_signature=b64(signer.sign(statement)),
+        seal=seal.key_id,
+        seal_signature=seal.value,
+        sent=0,
+        asked_at=now,
+    )
+
+
+def _confirmed(row: ContractHoldRow, actor: Actor, keyring: Keyring) -> dict[str, Any]:
+    """The act with both signatures."""
     statement = statements.holding(
         action=row.action,
-        contract=contract,
+        contract=row.contract,
         version=row.version,
         reason=row.reason,
         exchange=row.exchange,
     )
     signer = keyring.signer(actor)
-    act = {
-        "contract": contract,
+    return {
+        "contract": row.contract,
         "version": row.version,
         "reason": row.reason,
         "seal": row.seal,
@@ -209,30 +274,36 @@ def confirm(
         "person": row.first_name,
         "second_person": actor.name,
     }
-    queued = _send(
-        session,
-        post,
-        value,
-        HOLDS[action],
-        sender=row.member,
-        exchange=row.exchange,
-        act=act,
-        now=now,
+
+
+def _here(post: Post, value: Mapping[str, Any]) -> list[str]:
+    """The parties that act from this installation."""
+    return [member for member in value["parties"] if member in post.members]
+
+
+def _tell(
+    session: Session,
+    notices: Notices,
+    member: str,
+    contract: str,
+    *,
+    actor: Actor,
+    action: Action,
+    now: datetime,
+) -> None:
+    document = store.document(session, contract=contract, member=member)
+    waiting = Waiting(
+        member=member,
+        contract=contract,
+        need=f"contract.need.confirm_{action.value}",
+        source="contract.source.confirm",
+        params={"title": document.title if document else contract, "person": actor.name},
+        whose=actor.name,
+        roles=CONFIRMERS,
+        started_at=now,
+        link=f"/contracts/{contract}",
     )
-    row.sent = 1
-    return queued
-
-
-def drop(session: Session, *, actor: Actor, contract: str) -> None:
-    """Whoever asked, or the one who should confirm, lets it be.
-
-    Raises:
-        Refusal: `contract.missing`, `contract.hold_gone` also when it has been sent.
-    """
-    _, row = _held(session, actor, contract)
-    if row.sent:
-        raise conflict("contract.hold_gone")
-    session.delete(row)
+    notices.put(session, waiting, now=now)
 
 
 def on_the_way(session: Session, *, member: str, contract: str) -> dict[str, str]:

@@ -8,7 +8,6 @@ from consortium.contracts.notices import News, Notices, Waiting
 from consortium.desk import service
 from consortium.desk.model import DeskRow
 from consortium.kernel.ids import CaseId, MemberId
-from consortium.members import directory
 
 
 class ContractRows(Notices):
@@ -24,17 +23,13 @@ class ContractRows(Notices):
             patient_name="",
             patient_sex="",
             patient_birth=None,
-            need="contract.need.sign",
+            need=waiting.need,
             need_params={},
-            source="contract.source.sign",
-            source_params={
-                "title": waiting.title,
-                "signed": waiting.signed,
-                "parties": waiting.parties,
-            },
-            state="contract.state.proposed",
+            source=waiting.source,
+            source_params=waiting.params,
+            state=waiting.need,
             turn="mine",
-            turn_name=directory.name(session, waiting.proposer),
+            turn_name=waiting.whose,
             roles=waiting.roles,
             due_at=None,
             started_at=waiting.started_at,

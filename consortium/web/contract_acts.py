@@ -15,8 +15,8 @@ from starlette.responses import Response
 from consortium.contracts import service, signing
 from consortium.contracts.model import HOLD_REASONS, HOLDS, WITHDRAW_REASONS, Action
 from consortium.contracts.service import Review
-from consortium.contracts.signing import Passphrase
-from consortium.desk import service as desk
+from consortium.contracts.signing import Means, Passphrase
+from consortium.desk.signing import ContractRows
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, missing
 from consortium.kernel.ids import new_id
@@ -198,8 +198,7 @@ def hold(
         signing.ask(
             session,
             actor=actor,
-            keyring=node.keyring,
-            seals=node.seals,
+            means=Means(node.keyring, node.seals, node.post, ContractRows()),
             contract=contract,
             action=_action(act),
             reason=reason,
@@ -210,7 +209,6 @@ def hold(
         return _hold_page(
             request, session, contract, act, actor=actor, node=node, now=now, refusal=refusal
         )
-    desk.redraw(session)
     return after(request, f"/contracts/{contract}", toast="contract.hold.asked")
 
 
@@ -262,10 +260,13 @@ def confirm(
 
 
 @router.post("/contracts/{contract}/drop")
-def drop(request: Request, contract: str, session: Writing, actor: SignedIn) -> Response:
+def drop(
+    request: Request, contract: str, session: Writing, actor: SignedIn, node: Node, now: Now
+) -> Response:
     """What was asked for is not done."""
-    signing.drop(session, actor=actor, contract=contract)
-    desk.redraw(session)
+    signing.drop(
+        session, actor=actor, post=node.post, notices=ContractRows(), contract=contract, now=now
+    )
     return after(request, f"/contracts/{contract}", toast="contract.hold.dropped")
 
 

@@ -4,6 +4,7 @@ from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import SequenceMatcher
 from typing import Final
 
 from markupsafe import Markup, escape
@@ -24,7 +25,6 @@ from consortium.web.views import (
     Banner,
     Clause,
     Knot,
-    KnotState,
     Signature,
     Step,
     Tone,
@@ -201,10 +201,26 @@ def _marked(line: plain.Line, name: plain.Names) -> Markup:
     marks = {n: f"\x02{n}\x03" for n in line.parts}
     whole = str(escape(words.say(new.key, lang(), **{**said, **marks})))
     for part, mark in marks.items():
-        before = plain.text(old.params[part], lang(), name)
-        both = Markup("<del>{}</del> <ins>{}</ins>").format(before, said[part])
-        whole = whole.replace(mark, str(both))
+        whole = whole.replace(mark, str(_both(old.params[part], new.params[part], name)))
     return Markup(whole)  # noqa: S704 - every piece was escaped above
+
+
+def _both(old: object, new: object, name: plain.Names) -> Markup:
+    """Two values of a parameter; of lists only the items that differ are marked."""
+    before, after = ([plain.text(one, lang(), name) for one in _items(v)] for v in (old, new))
+    pieces: list[Markup] = []
+    for tag, i, j, k, m in SequenceMatcher(a=before, b=after, autojunk=False).get_opcodes():
+        if tag == "equal":
+            pieces += map(escape, before[i:j])
+            continue
+        changed = [Markup("<del>{}</del>").format(one) for one in before[i:j]]
+        changed += [Markup("<ins>{}</ins>").format(one) for one in after[k:m]]
+        pieces += [Markup(" ").join(changed)] if tag == "replace" else changed
+    return escape(t("contract.join")).join(pieces)
+
+
+def _items(value: object) -> Sequence[object]:
+    return value.items if isinstance(value, plain.Listed) else (value,)
 
 
 def _number(seen: Review) -> str:
@@ -228,8 +244,7 @@ def _steps(seen: Review, name: Names) -> list[Step]:
     steps.append(_force_step(seen))
     if seen.state in {State.SUSPENDED, State.WITHDRAWN, State.ENDING, State.TERMINATED}:
         last_act = seen.acts[-1] if seen.acts else None
-        where: KnotState = "refuse" if seen.state is State.SUSPENDED else "now"
-        steps.append(Step(t(f"contract.state.{seen.state}"), _entry(last_act), where))
+        steps.append(Step(t(f"contract.state.{seen.state}"), _entry(last_act), "now"))
     elif seen.state is State.EXPIRED:
         day = day_text(seen.terms.end_ms, last=True) or ""
         steps.append(Step(t("contract.state.expired"), day, "now"))

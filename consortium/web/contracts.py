@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -36,6 +36,7 @@ class Item:
     icon: str
     tone: Tone
     waiting: str
+    last_day: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,8 @@ def _item(row: Row, name: Names) -> Item:
     waiting = name.listed(row.unsigned)
     if not waiting and row.mine:
         waiting = t("contract.page.second")
-    return Item(row, t(f"contract.state.{row.state}"), icon, tone, waiting)
+    last = None if row.end is None else row.end - timedelta(milliseconds=1)
+    return Item(row, t(f"contract.state.{row.state}"), icon, tone, waiting, last)
 
 
 # ---------------------------------------------------------------- what an event brings

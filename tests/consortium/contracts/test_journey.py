@@ -1,7 +1,7 @@
 """Journey 1 over a real hub and workstations: draft, sign, refused and passed, suspend."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from consortium.contracts import drafting, service, signing
 from consortium.contracts.model import Action, State
 from consortium.contracts.notices import Notices, Waiting
-from consortium.contracts.signing import Passphrase
+from consortium.contracts.signing import Means, Passphrase
 from consortium.exchange.timeline import one
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
@@ -60,7 +60,7 @@ def test_from_draft_to_in_force_and_what_each_party_sees(world: ContractWorld, d
     assert world.value(contract) is None
     world.propose(contract)
     assert {member for member, _ in desk.rows} == {CLINIC, LEAD, HUB}
-    assert {row.title for row in desk.rows.values()} == {"协作协议"}
+    assert {row.params["title"] for row in desk.rows.values()} == {"协作协议"}
     for who, state, waiting in (
         ("head", State.SIGNED_BY_SOME, {LEAD, HUB}),
         ("lead-head", State.SIGNED_BY_SOME, {HUB}),
@@ -121,13 +121,18 @@ def test_quota_is_counted_and_given_back_and_an_emergency_goes_over_it(
     folds_agree(world)
 
 
-def _ask_to(world: ContractWorld, who: str, contract: str, action: Action) -> None:
+def _ask_to(
+    world: ContractWorld, who: str, contract: str, action: Action, desk: Desk | None = None
+) -> None:
     actor = world.actor(who)
     upload = world.seal_files[HUB].text.encode() if actor.member == HUB else None
     with world.databases[actor.member].write() as session:
         signing.ask(
-            session, actor=actor, keyring=world.keyring, seals=world.seals[actor.member],
-            contract=contract, action=action, reason="safety",
+            session, actor=actor, contract=contract, action=action, reason="safety",
+            means=Means(
+                world.keyring, world.seals[actor.member], world.members[actor.member].post,
+                desk or Notices(),
+            ),
             passphrase=Passphrase(WORD, upload), now=world.now,
         )  # fmt: skip
 
@@ -144,7 +149,7 @@ def _confirm(world: ContractWorld, who: str, contract: str) -> str:
 
 
 def test_suspending_takes_two_persons_stops_new_cases_and_leaves_open_ones(
-    world: ContractWorld,
+    world: ContractWorld, desk: Desk
 ) -> None:
     contract = world.agree()
     world.ask(contract, case="k1")
@@ -168,8 +173,10 @@ def test_suspending_takes_two_persons_stops_new_cases_and_leaves_open_ones(
     assert world.close(contract, "k1").words == ("v1",)
     folds_agree(world)
 
-    _ask_to(world, "lead-head", contract, Action.RESUME)
+    _ask_to(world, "lead-head", contract, Action.RESUME, desk)
+    assert {member for member, _ in desk.rows} == {LEAD, HUB}
     _confirm(world, "admin", contract)
+    assert desk.rows == {}
     assert _review(world, "head", contract).state == State.IN_FORCE
     assert world.ask(contract, case="k5").words == ("v1",)
     folds_agree(world)
@@ -196,11 +203,19 @@ def test_terminating_leaves_it_in_force_until_the_notice_ends(world: ContractWor
     assert world.ask(contract).code == "contract.not_in_force"
 
 
-def test_what_was_asked_can_be_dropped(world: ContractWorld) -> None:
+def test_what_was_asked_stands_on_the_worklists_here_and_can_be_dropped(
+    world: ContractWorld, desk: Desk
+) -> None:
     contract = world.agree()
-    _ask_to(world, "admin", contract, Action.SUSPEND)
+    _ask_to(world, "admin", contract, Action.SUSPEND, desk)
+    assert {member for member, _ in desk.rows} == {LEAD, HUB}
+    assert {row.need for row in desk.rows.values()} == {"contract.need.confirm_suspend"}
     with world.hub_database.write() as session:
-        signing.drop(session, actor=world.actor("lead-head"), contract=contract)
+        signing.drop(
+            session, actor=world.actor("lead-head"), post=world.members[LEAD].post, notices=desk,
+            contract=contract, now=world.now,
+        )  # fmt: skip
+    assert desk.rows == {}
     assert _refused(lambda: _confirm(world, "lead-head", contract)) == "contract.hold_gone"
     assert "suspend" in _review(world, "admin", contract).can
 
@@ -308,7 +323,7 @@ def test_the_list_says_where_each_stands_and_which_wait_for_me(world: ContractWo
     assert rows["admin"][0].end is not None
 
 
-def test_covering_tells_what_is_left_and_by_when_an_answer_is_due(world: ContractWorld) -> None:
+def test_covering_tells_what_is_left_and_how_soon_an_answer_comes(world: ContractWorld) -> None:
     contract = world.agree()
     world.ask(contract)
     with world.databases[CLINIC].read() as session:
@@ -318,7 +333,7 @@ def test_covering_tells_what_is_left_and_by_when_an_answer_is_due(world: Contrac
         nothing = service.covering(session, taker=CLINIC, now=world.now, kind="teleconsult")
     assert (found.contract, found.version, found.clause) == (contract, 1, "S1")
     assert (found.used, found.quota, found.left) == (1, 2, 1)
-    assert found.answer_due("urgent", world.now) == world.now + timedelta(minutes=240)
+    assert (found.answer_min("urgent"), found.service.urgencies[0]) == (240, "routine")
     assert nothing == []
     with world.databases[OTHER].read() as session:
         assert service.covering(session, taker=OTHER, now=world.now) == []

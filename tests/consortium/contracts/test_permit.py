@@ -78,8 +78,6 @@ def test_a_request_passes_with_the_contract_and_fails_without_it() -> None:
         ({}, {"sender": "lead", "to": ("yunling",)}, ("contract.service", "S")),
         ({}, {"to": ("consortium",)}, ("contract.service", "S")),
         ({"urgency": "urgent"}, {}, ("contract.urgency", "U7")),
-        ({"answer_min": 1440}, {}, ("v1", "")),
-        ({"answer_min": 5}, {}, ("contract.answer", "A7")),
         ({}, {"purpose": "HRESCH"}, ("contract.purpose", "P1")),
         ({}, {"purpose": ""}, ("contract.purpose", "P1")),
         ({"types": ["Patient"]}, {}, ("v1", "")),
