@@ -31,3 +31,10 @@ def release(session: Session, *, name: str, holder: str) -> None:
     row = session.get(LeaseRow, name)
     if row is not None and row.holder == holder:
         session.delete(row)
+
+
+def clear(session: Session, *, name: str) -> None:
+    """End whatever lease there is, where no other process can be alive that holds it."""
+    row = session.get(LeaseRow, name)
+    if row is not None:
+        session.delete(row)

@@ -32,15 +32,27 @@ class Job:
 
 
 class Scheduler:
-    """Runs jobs one after the other while this process holds the lease."""
+    """Runs jobs one after the other while this process holds the lease.
+
+    Args:
+        alone: no other process serves this database (the lock of its folder says so): a lease that
+            is there was left by a power cut, and is not waited for.
+    """
 
     def __init__(
-        self, database: Database, jobs: Sequence[Job], *, clock: Clock, period_s: float
+        self,
+        database: Database,
+        jobs: Sequence[Job],
+        *,
+        clock: Clock,
+        period_s: float,
+        alone: bool = False,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._clock = clock
         self._period_s = period_s
+        self._alone = alone
         self._holder = f"{os.getpid()}-{id(self):x}"
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -53,6 +65,9 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin to run jobs in a thread of its own."""
+        if self._alone:
+            with self._database.write() as session:
+                lease.clear(session, name=_LEASE_NAME)
         self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
         self._thread.start()
 

@@ -73,7 +73,12 @@ def build(settings: Settings, *, clock: Clock | None = None, link: Link | None =
         node.hub = _hub(node)
     _connect(node, link)
     node.scheduler = Scheduler(
-        database, _timetable(node), clock=clock, period_s=settings.sync_period_s
+        database,
+        _timetable(node),
+        clock=clock,
+        period_s=settings.sync_period_s,
+        # one process serves a SQLite file; several may share a PostgreSQL
+        alone=database.dialect == "sqlite",
     )
     nudge.scheduler = node.scheduler
     return node

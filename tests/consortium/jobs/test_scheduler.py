@@ -1,7 +1,9 @@
 """Jobs: one holder at a time, one job's fault does not end the others."""
 
+import threading
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -90,3 +92,16 @@ def test_who_does_not_hold_the_lease_runs_nothing(database: Database, clock: Vir
     clock.advance(seconds=2)
     second.run_due(woken=True)
     assert ran == ["good"]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_lease_that_a_power_cut_left_is_waited_for_only_where_others_may_live(
+    database: Database, clock: VirtualClock, alone: bool
+) -> None:
+    ran = threading.Event()
+    job = Job("good", lambda _now: ran.set(), every=timedelta(seconds=1))
+    assert _take(database, "killed", clock)
+    scheduler = Scheduler(database, [job], clock=clock, period_s=0.01, alone=alone)
+    scheduler.start()
+    assert ran.wait(3 if alone else 0.2) is alone
+    scheduler.stop()
