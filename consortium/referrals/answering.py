@@ -66,6 +66,7 @@ def accept(
         until = at.start
     elif date is not None:
         facts |= {"date": to_ms(date)}
+        extra = [fhir.waitlist(frame, expected=date, place=place)]
     body = fhir.answer(
         frame,
         State.BOOKED if slot else State.WAITING,

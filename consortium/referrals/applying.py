@@ -7,8 +7,8 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import drafts
 from consortium.desk import service as desk
+from consortium.exchange import blobs, timeline
 from consortium.exchange import state as shared
-from consortium.exchange import timeline
 from consortium.exchange.kinds import Opened
 from consortium.fhir.message import Message
 from consortium.kernel.actor import Role
@@ -227,6 +227,8 @@ def _content(session: Session, row: CaseTable, opened: Opened, message: Message)
     if opened.mine:
         return
     row.author = reading.author_of(message)[:200]
+    for paper in reading.content_of(message).papers:
+        blobs.want(session, paper.sealed, exchange=opened.header.id, now=opened.now)
     patient = message.one("Patient")
     row.patient = adoption.adopt(
         session,

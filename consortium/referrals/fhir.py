@@ -135,22 +135,35 @@ def correction(frame: Frame, *, of: str, what: str, text: str, signer: Signer) -
 
 def appointment(frame: Frame, *, slot: str, start: datetime, end: datetime, place: str) -> Resource:
     """The booked time of an accepted referral; its slot by name, for a name has no FHIR id."""
-    found: Resource = {
-        "resourceType": "Appointment",
-        "id": new_id(frame.now),
-        "status": "booked",
-        "start": message.instant(start),
-        "end": message.instant(end),
-        "slot": [{"identifier": {"system": SLOT, "value": slot}, "display": slot}],
-        "basedOn": [{"reference": f"ServiceRequest/{frame.case}"}],
-        "participant": [
-            {"actor": {"reference": frame.patient}, "status": "accepted"},
+    return _appointment(
+        frame,
+        "booked",
+        place,
+        start=message.instant(start),
+        end=message.instant(end),
+        slot=[{"identifier": {"system": SLOT, "value": slot}, "display": slot}],
+    )
+
+
+def waitlist(frame: Frame, *, expected: datetime, place: str) -> Resource:
+    """The place on the waiting list of an accepted referral, with the day that is expected."""
+    period = {"start": message.instant(expected)}
+    return _appointment(frame, "waitlist", place, requestedPeriod=[period])
+
+
+def _appointment(frame: Frame, status: str, place: str, **times: Any) -> Resource:
+    return resource(
+        "Appointment",
+        id_=new_id(frame.now),
+        status=status,
+        description=place.strip(),
+        **times,
+        basedOn=[reference(f"ServiceRequest/{frame.case}")],
+        participant=[
+            {"actor": reference(frame.patient), "status": "accepted"},
             {"actor": _person(frame.actor), "status": "accepted"},
         ],
-    }
-    if place.strip():
-        found["description"] = place
-    return found
+    )
 
 
 def task(

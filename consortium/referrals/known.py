@@ -11,7 +11,7 @@ from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import ZONE
 from consortium.patients import snapshot
-from consortium.patients.model import Fact, FactKind
+from consortium.patients.model import Fact, FactKind, checked_fact
 from consortium.records import library
 from consortium.records.model import RELEASABLE
 from consortium.referrals.content import VITALS, Content, Vital
@@ -76,15 +76,34 @@ def learn(
 
     What the index cannot take (a text too long for a fact) stays in the referral alone.
     """
-    facts = [Fact(FactKind.DIAGNOSIS, content.diagnosis, content.diagnosis_code)]
-    facts += [Fact(FactKind.MEDICATION, text) for text in content.medication]
-    facts += [Fact(FactKind.ALLERGY, text) for text in content.allergies]
-    for fact in facts:
-        _note(session, [fact], actor, member, patient, source, case, at, now)
+    told = [Fact(FactKind.DIAGNOSIS, content.diagnosis, content.diagnosis_code)]
+    told += [Fact(FactKind.MEDICATION, text) for text in content.medication]
+    told += [Fact(FactKind.ALLERGY, text) for text in content.allergies]
+    by_time = {at: told}
     for vital in content.vitals:
         taken = datetime.fromisoformat(vital.at) if vital.at else at
-        fact = Fact(FactKind.VITAL, vital.value, vital.code)
-        _note(session, [fact], actor, member, patient, source, case, taken, now)
+        by_time.setdefault(taken, []).append(Fact(FactKind.VITAL, vital.value, vital.code))
+    for moment, facts in by_time.items():
+        if good := [fact for fact in facts if _fits(fact)]:
+            snapshot.note(
+                session,
+                actor=actor,
+                member=member,
+                patient=patient,
+                facts=good,
+                source=source,
+                case=case,
+                at=moment,
+                now=now,
+            )
+
+
+def _fits(fact: Fact) -> bool:
+    try:
+        checked_fact(fact)
+    except Refusal:
+        return False
+    return True
 
 
 def file(session: Session, opened: Opened, *, patient: str) -> None:
@@ -113,33 +132,6 @@ def file(session: Session, opened: Opened, *, patient: str) -> None:
             )
         except Refusal:
             continue
-
-
-def _note(
-    session: Session,
-    facts: Sequence[Fact],
-    actor: Actor | str,
-    member: str,
-    patient: str,
-    source: str,
-    case: str,
-    at: datetime,
-    now: datetime,
-) -> None:
-    try:
-        snapshot.note(
-            session,
-            actor=actor,
-            member=member,
-            patient=patient,
-            facts=facts,
-            source=source,
-            case=case,
-            at=at,
-            now=now,
-        )
-    except Refusal:
-        return
 
 
 def _source(all_of: Sequence[snapshot.Noted]) -> Source:

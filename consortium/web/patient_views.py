@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from consortium import audit, words
 from consortium.desk import service as desk
+from consortium.fhir.clinical import VITALS
 from consortium.kernel.actor import Actor
 from consortium.kernel.ids import UserId
 from consortium.members import accounts
@@ -24,6 +25,7 @@ from consortium.web.wording import t
 
 VIEWERS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 20
+_VITALS: Final = {loinc: name for name, (loinc, *_units) in VITALS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def build(
         session, actor=actor, patient=patient.id, after=after or None, limit=RECORDS_SHOWN
     )
     library.viewed(session, records.rows, actor=actor, now=now)
-    events = [_record(session, one) for one in records.rows]
+    events = _records(session, records.rows)
     if not after:
         events += _cases(session, patient, actor=actor)
     events.sort(key=lambda one: one.at, reverse=True)
@@ -158,14 +160,25 @@ def _cases(session: Session, patient: Patient, *, actor: Actor) -> list[Event]:
     return found
 
 
-def _record(session: Session, record: Record) -> Event:
+def _records(session: Session, records: Sequence[Record]) -> list[Event]:
+    """Records, those of one kind that came together at one time as one line."""
+    together: dict[tuple[object, ...], list[Record]] = {}
+    for one in records:
+        at = one.start or one.received_at
+        together.setdefault((at, one.type, one.source, one.case), []).append(one)
+    return [_record(session, group) for group in together.values()]
+
+
+def _record(session: Session, group: Sequence[Record]) -> Event:
+    first = group[0]
+    told = dict.fromkeys(summary(one.resource) for one in group)
     return Event(
-        at=record.start or record.received_at,
-        title=t(f"contract.type.{record.type}"),
-        text=summary(record.resource),
-        source=t("patient.own") if record.own else member_name(session, record.source),
+        at=first.start or first.received_at,
+        title=t(f"contract.type.{first.type}"),
+        text=t("patient.dot").join(text for text in told if text)[:300],
+        source=t("patient.own") if first.own else member_name(session, first.source),
         icon="file-text",
-        href=f"/referrals/{record.case}" if record.case else "",
+        href=f"/referrals/{first.case}" if first.case else "",
     )
 
 
@@ -192,15 +205,21 @@ def _measured(part: Mapping[str, Any]) -> str:
     value = part.get("valueQuantity")
     if not isinstance(value, Mapping) or "value" not in value:
         return ""
-    return f"{value['value']} {value.get('unit', '')}".strip()
+    name = next(
+        (_VITALS[one["code"]] for one in part["code"].get("coding", ()) if one["code"] in _VITALS),
+        "",
+    )
+    label = t(f"patients.vital.{name}") if name else ""
+    return f"{label} {value['value']} {value.get('unit', '')}".strip()
 
 
 def _looked(session: Session, patient: Patient) -> list[Looked]:
-    found = []
-    for event in audit.viewed_by(session, patient.id, limit=VIEWERS_SHOWN):
+    """Who touched the data, newest first; the same act again within a minute is one line."""
+    found: dict[tuple[str, str, str], Looked] = {}
+    for event in audit.viewed_by(session, patient.id, limit=4 * VIEWERS_SHOWN):
         account = accounts.find(session, UserId(event.user))
         who = account.actor.name if account is not None else member_name(session, event.user)
         key = f"patient.did.{event.action.replace('.', '_')}"
         what = t(key) if words.known(key) else t("patient.did.other")
-        found.append(Looked(who, what, event.at))
-    return found
+        found.setdefault((who, what, f"{event.at:%Y%m%d%H%M}"), Looked(who, what, event.at))
+    return list(found.values())[:VIEWERS_SHOWN]

@@ -46,6 +46,7 @@ class StageNode:
     keyring: Keyring = field(default_factory=Keyring)
     policy: bytes = b""
     post: Any = None
+    store: Any = None
     link: LinkState = field(default_factory=LinkState)
 
     @property

@@ -5,12 +5,16 @@ Contracts and people's keys are put into shared state by a kind of the test; all
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from fastapi import FastAPI
+from sqlalchemy import select
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
 from consortium.contracts.permit import PERMIT, QUOTA
 from consortium.contracts.tables import ContractDocumentRow
@@ -18,6 +22,7 @@ from consortium.desk.kinds import KINDS as DESK
 from consortium.exchange import facts as rules
 from consortium.exchange import state
 from consortium.exchange.commitment import b64
+from consortium.exchange.courier import LinkState
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import ExchangeKind, Registry, SubjectType, everyone, parties
@@ -29,6 +34,8 @@ from consortium.fhir.message import Message
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.ids import KeyId, MemberId, UserId, new_id
+from consortium.members import accounts, people
+from consortium.members.tables import AccountRow, OrganisationRow
 from consortium.patients import service as patients
 from consortium.patients.model import Entry
 from consortium.referrals import form, service
@@ -36,9 +43,12 @@ from consortium.referrals.acting import Doing
 from consortium.referrals.kinds import KINDS
 from consortium.scheduling.kinds import KINDS as SCHEDULING
 from consortium.scheduling.kinds import SUBJECTS as SCHEDULING_SUBJECTS
+from consortium.settings import NodeRole, Settings
+from consortium.web.install import install
 from tests.consortium.exchange import world as worlds
 from tests.consortium.exchange.kinds import Seed
 from tests.consortium.referrals.factory import CONTENT, Key, contract
+from tests.support.web_stage import StageNode
 
 CONTRACT = "ct-1"
 
@@ -78,6 +88,7 @@ def registry() -> Registry:
             QUOTA,
             SubjectType("key", everyone),
             SubjectType("member", everyone),
+            SubjectType("charter", everyone),
             SubjectType("contract", parties),
         ],
         PERMIT,
@@ -96,7 +107,8 @@ class Consortium(worlds.World):
         person("tan", "yunling", "谭小云", Role.TOWNSHIP_DOCTOR)
         person("lu", "lead", "陆怀安", Role.SPECIALIST)
         person("desk", "lead", "转诊办", Role.CONSULT_DESK)
-        self.put(self._records)
+        charter = {"hash": "h", "origin": "hub.test/ledger", "consortium": worlds.HUB}
+        self.put({**self._records, "charter:": charter})
         self.set_contract(contract())
         for member in ("lead", "shiqiao"):
             row = ContractDocumentRow(
@@ -207,3 +219,73 @@ def consortium(
 
 
 HOUR = timedelta(hours=1)
+
+
+NAMES = {
+    "consortium": ("consortium", "清源县医联体", "Qingyuan Consortium"),
+    "lead": ("lead", "清源市第一人民医院", "Qingyuan First Hospital"),
+    "shiqiao": ("clinic", "石桥镇卫生院", "Shiqiao Township Clinic"),
+    "yunling": ("clinic", "云岭乡卫生院", "Yunling Township Clinic"),
+}
+PASSWORD = "a long and quiet sentence"
+BASE = "http://127.0.0.1:8001"
+
+
+def name_members(world: Consortium) -> None:
+    """Give every member its entry in the directory of every node."""
+    for database in set(world.databases.values()):
+        with database.write() as session:
+            for member, (kind, zh, en) in NAMES.items():
+                session.add(
+                    OrganisationRow(
+                        member=member, kind=kind, name_zh=zh, name_en=en, phone="0550-555 0120",
+                        address="", services='["cardiology", "neurology"]', index=1,
+                    )
+                )  # fmt: skip
+
+
+class Site:
+    """A member's pages, with the people of the world signed in as themselves."""
+
+    def __init__(self, world: Consortium, member: str) -> None:
+        self.world, self.member = world, member
+        part = world.members[member]
+        home = world.folder / f"web-{member}"
+        self.node = StageNode(
+            Settings(home=home, role=NodeRole.HUB, idle_lock_min=480),
+            world.databases[member], world.clock,
+            id=f"node-{member}", post=part.post,
+        )  # fmt: skip
+        # the hub's installation keeps the files of its two members in one place
+        self.node.store = world.members[worlds.HUB].store if member == "lead" else part.store
+        self.node.link = LinkState(online=True, since=world.clock.now(), last_sync=None)
+        self.app = FastAPI()
+        install(self.app, self.node)
+
+    def join(self, name: str) -> dict[str, Any]:
+        """Make an account of a person of the world; the record of its key, for the ledger."""
+        actor = self.world.actor(name)
+        now = self.world.clock.now()
+        with self.node.database.write() as session:
+            link = people.first_link(session, member=actor.member, roles=actor.roles, now=now)
+            made = accounts.use_link(
+                session, link.token, password=PASSWORD, keyring=self.node.keyring, now=now,
+                login=name, name=actor.name,
+            )  # fmt: skip
+            row = session.scalars(select(AccountRow).where(AccountRow.login == name)).one()
+            row.key_index, row.key_roles = 1, row.roles
+            record = {
+                "member": actor.member, "use": "person", "alg": "Ed25519",
+                "public": row.key_public, "from": 0, "until": None,
+                "roles": sorted(actor.roles), "holder": made.user,
+            }  # fmt: skip
+            key_id = str(row.key_id)
+        self.world.people[name] = (replace(made, key=KeyId(key_id)), self.world.key(name))
+        return {f"key:{key_id}": record}
+
+    def browser(self, name: str, **headers: str) -> TestClient:
+        """A browser in which a person has signed in."""
+        client = TestClient(self.app, base_url=BASE, follow_redirects=False, headers=headers)
+        answer = client.post("/sign-in", data={"name": name, "password": PASSWORD})
+        assert answer.status_code == 303, answer.text
+        return client
