@@ -1,0 +1,86 @@
+"""What people do on pages again and again, by the words that they read there."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Page, expect
+
+from consortium.cli.demo_patients import Sketch, number_of
+from consortium.cli.demo_people import LEAD, place
+
+SOON_MS = 10_000
+"""For what travels over a link: a clinic asks the hub every second."""
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files that people choose on pages."""
+
+    folder: Path
+
+    def picture(self, size_bytes: int, name: str = "ecg.jpg") -> Path:
+        """Something that begins as a photograph does."""
+        path = self.folder / name
+        path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(size_bytes - 4))
+        return path
+
+
+def press(page: Page, words: str) -> None:
+    """Press the one button or link of these words."""
+    either = page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words))
+    either.filter(visible=True).first.click()
+
+
+def register(page: Page, one: Sketch) -> str:
+    """Look for a patient by name, find nobody, register; gives the patient's id."""
+    page.goto(f"/patients?q={one.name}")
+    expect(page.locator("main .empty")).to_be_visible()
+    page.locator("main .empty a").click()
+    expect(page.locator("#name")).to_have_value(one.name)
+    page.fill("#number", number_of(one))
+    page.click("[data-send]")
+    expect(page.locator(".pt .name")).to_have_text(one.name)
+    return page.url.rpartition("/")[2].partition("?")[0]
+
+
+def note(page: Page, one: Sketch) -> None:
+    """Note on the patient's page what is known today."""
+    page.click("#add > summary")
+    page.fill("#diagnosis", one.diagnosis)
+    page.fill("#medication", one.medication)
+    for name, value in zip(("systolic", "diastolic", "pulse"), one.vitals, strict=True):
+        page.fill(f"#{name}", value)
+    page.get_by_label("没有已知过敏").or_(page.locator("[name=no_allergy]")).first.check()
+    page.click("#add button.main")
+    expect(page.locator("#known-title").locator("..")).to_contain_text(one.diagnosis)
+
+
+def referral(page: Page, patient: str, *, service: str, urgency: str, question: str) -> None:
+    """Open a patient's form and fill in what only the doctor can say."""
+    page.goto(f"/referrals/new?about={patient}")
+    page.check(f"[name=urgency][value={urgency}]")
+    page.fill("#question", question)
+    page.fill("#history", "近一周加重，已在本院对症处理。")
+    if not page.input_value("#diagnosis"):
+        page.fill("#diagnosis", "待查")
+    page.check(f"[name=target][value='{LEAD}/{service}']")
+    page.check("[name=consent][value=explicit]")
+
+
+def send(page: Page) -> str:
+    """Sign and send what is on the form; gives the case."""
+    page.click("[data-send]")
+    page.wait_for_url(re.compile(r"/referrals/[0-9a-f]{8}-[0-9a-f-]{27}$"))
+    return page.url.rpartition("/")[2]
+
+
+def seal(page: Page, contract: str, member: str, file: Path | None = None) -> None:
+    """Read a contract and put the member's seal to it."""
+    page.goto(f"/contracts/{contract}")
+    press(page, "用本机构印章签署")
+    page.fill("#passphrase", place(member).seal_passphrase)
+    if file is not None:
+        page.set_input_files("#seal", file)
+    press(page, "用本机构印章签署")
+    page.wait_for_url(re.compile(rf"/contracts/{contract}$"))

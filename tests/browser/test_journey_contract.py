@@ -1,0 +1,144 @@
+"""Journey 1: a contract is drafted, sealed by three, rules what passes, is suspended by two."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from consortium.cli.demo_patients import Sketch
+from consortium.cli.demo_people import HUB, LEAD, YUNLING, place
+from consortium.cli.demo_world import SEAL_FILE
+from tests.browser import steps
+from tests.browser.site import look
+from tests.browser.world import World
+
+pytestmark = pytest.mark.browser
+VITALS = ("142", "88", "76")
+FIRST = Sketch("方再春", "male", "1958-05-17", "高血压 2 级", "I10", VITALS, "氨氯地平 5 mg")
+SECOND = Sketch("苗凤英", "female", "1966-10-02", "心悸待查", "R00.2", VITALS, "美托洛尔 25 mg")
+QUESTION = "血压难以控制，请评估并调整用药。"
+ANSWERS = {"routine": "1440", "urgent": "240", "emergency": "30"}
+
+
+def test_a_contract_from_draft_to_suspension(world: World) -> None:
+    doctor = world.desk("bai")
+    first = steps.register(doctor, FIRST)
+    _refused(doctor, first, code="contract.none", words="缺服务条款")
+
+    contract = _propose(world.desk("gaoyuan"))
+    _signed_by_three(world, contract)
+
+    case = _passes(doctor, first)
+    _suspend(world, contract)
+    second = steps.register(doctor, SECOND)
+    _refused(doctor, second, code="contract.suspended", words="协议已中止")
+    _open_cases_go_on(world, case)
+
+
+def _refused(doctor: Page, patient: str, *, code: str, words: str) -> None:
+    """The form says which clause keeps the case back; what was typed stays."""
+    steps.referral(doctor, patient, service="cardiology", urgency="routine", question=QUESTION)
+    doctor.click("[data-send]")
+    refused = doctor.locator(".refused")
+    expect(refused).to_contain_text(words)
+    expect(refused).to_contain_text(code)
+    if code == "contract.none":
+        expect(refused).to_contain_text(re.compile(r"协议第\sS\s款"))
+    expect(doctor.locator("#question")).to_have_value(QUESTION)
+    assert doctor.evaluate("document.activeElement.id") == "refused-title"
+
+
+def _propose(admin: Page) -> str:
+    """Draft in the form, terms told in plain words beside it, proposed to all parties."""
+    admin.goto("/contracts")
+    steps.press(admin, "起草协议")
+    expect(admin.locator("#clinic")).to_have_value(YUNLING)
+    steps.press(admin, "开始起草")
+    admin.wait_for_url("**/contracts/drafts/*")
+    admin.fill("#title", "云岭乡卫生院双向转诊与远程会诊协议")
+    _line(admin, 1, "cardiology.referral", quota="20")
+    steps.press(admin, "加一项服务")
+    expect(admin.locator("[name='s1.quota']")).to_have_value("20")
+    _line(admin, 2, "cardiology.teleconsult", quota="10")
+    for name, values in (
+        ("types", ("Patient", "Condition", "Observation", "DocumentReference")),
+        ("purposes", ("TREAT",)),
+    ):
+        for value in values:
+            admin.check(f"[name={name}][value={value}]")
+    expect(admin.locator("#preview")).to_contain_text("最多 20 人")
+    expect(admin.locator("#preview")).to_contain_text("可以提出")
+    look(admin, "contract-draft")
+    steps.press(admin, "提出，请各方签署")
+    expect(admin.locator("#contract-title")).to_be_visible(timeout=steps.SOON_MS)
+    return admin.url.rpartition("/")[2].partition("?")[0]
+
+
+def _line(admin: Page, place: int, what: str, *, quota: str) -> None:
+    admin.select_option(f"[name='s{place}.what']", what)
+    admin.select_option(f"[name='s{place}.way']", f"{YUNLING}>{LEAD}")
+    admin.fill(f"[name='s{place}.quota']", quota)
+    for urgency, minutes in ANSWERS.items():
+        admin.select_option(f"[name='s{place}.{urgency}']", minutes)
+
+
+def _signed_by_three(world: World, contract: str) -> None:
+    """Each head is called by the worklist, reads the clauses, puts the seal; it is in force."""
+    admin, clinic, hospital = world.desk("gaoyuan"), world.desk("tang"), world.desk("lin")
+    for head, member in ((clinic, YUNLING), (hospital, LEAD)):
+        head.goto("/")
+        row = head.locator(f"#act-{contract}").or_(head.locator(".work a[href*='/contracts/']"))
+        expect(row.first).to_be_visible(timeout=steps.SOON_MS)
+        row.first.click()
+        expect(head.locator(".clauses")).to_contain_text(
+            "每月接收云岭乡卫生院转来的病人，最多 20 人"
+        )
+        look(head, f"contract-review-{member}")
+        steps.seal(head, contract, member)
+        expect(head.locator(".sig").filter(has_text=place(member).name_zh)).to_contain_text(
+            "账本", timeout=steps.SOON_MS
+        )
+    expect(admin.locator(".sig:not(.wait)")).to_have_count(2, timeout=steps.SOON_MS)
+    steps.seal(admin, contract, HUB, world.nodes.home / SEAL_FILE)
+    for page in (admin, clinic, hospital):
+        expect(page.locator("#contract .head .st")).to_contain_text("生效中", timeout=steps.SOON_MS)
+    expect(clinic.locator(".sig:not(.wait)")).to_have_count(3)
+    look(clinic, "contract-in-force")
+
+
+def _passes(doctor: Page, patient: str) -> str:
+    """The same request, still on its form, passes now."""
+    doctor.goto(f"/referrals/new?about={patient}")
+    expect(doctor.locator("#question")).to_have_value(QUESTION)
+    case = steps.send(doctor)
+    expect(doctor.locator("#case-aside")).to_contain_text("账本", timeout=steps.SOON_MS)
+    return case
+
+
+def _suspend(world: World, contract: str) -> None:
+    """The admin asks under the seal; alone it changes nothing; the hospital's head confirms."""
+    admin, hospital, clinic = world.desk("gaoyuan"), world.desk("lin"), world.desk("tang")
+    admin.goto(f"/contracts/{contract}")
+    steps.press(admin, "中止")
+    admin.select_option("[name=reason]", "quality")
+    admin.fill("#passphrase", place(HUB).seal_passphrase)
+    admin.set_input_files("#seal", world.nodes.home / SEAL_FILE)
+    expect(admin.locator(".says")).to_contain_text("在途的 1 件照旧办完")
+    look(admin, "contract-suspend")
+    admin.click("button[form=hold]")
+    expect(admin.locator("#contract .head .st")).to_contain_text("生效中")
+    hospital.goto("/")
+    hospital.locator(".work a[href*='/contracts/']").first.click()
+    steps.press(hospital, "去确认")
+    hospital.click("button[form=confirm]")
+    clinic.goto(f"/contracts/{contract}")
+    expect(clinic.locator("#contract .head .st")).to_contain_text("已中止", timeout=steps.SOON_MS)
+
+
+def _open_cases_go_on(world: World, case: str) -> None:
+    specialist, doctor = world.desk("gu"), world.desk("bai")
+    specialist.goto(f"/referrals/{case}?act=accept")
+    specialist.check("[name=when][value=date]")
+    specialist.click("#act [data-send]")
+    doctor.goto(f"/referrals/{case}")
+    expect(doctor.locator("#case-aside .st").first).to_contain_text("已同意", timeout=steps.SOON_MS)
