@@ -18,15 +18,18 @@ _QUOTA = 8
 _TELECONSULT = ("cardiology", "endocrinology", "pediatrics")
 
 
-def make_contract(world: DemoWorld, clinic: str = SHIQIAO) -> str:
-    """Draft, propose and seal a contract of a clinic with the lead hospital; gives its id."""
+def make_contract(world: DemoWorld, clinic: str = SHIQIAO, *, sessions: int = 12) -> str:
+    """Draft, propose and seal a contract of a clinic with the lead hospital; gives its id.
+
+    `sessions` is the monthly quota of each teleconsultation service.
+    """
 
     def draft(session: Session, actor: Actor, _node: Node, now: datetime) -> str:
         contract = drafting.create(
             session, actor=actor, parties=(clinic, LEAD, HUB), title=TITLE, now=now
         )
         form = dict(drafting.show(session, actor=actor, contract=contract).form)
-        form["services"] = lines(clinic)
+        form["services"] = lines(clinic, sessions)
         drafting.save(session, actor=actor, contract=contract, form=form, now=now)
         return contract
 
@@ -61,7 +64,7 @@ def _seal(world: DemoWorld, login: str, contract: str) -> None:
     world.act(login, sign)
 
 
-def lines(clinic: str) -> list[dict[str, Any]]:
+def lines(clinic: str, sessions: int) -> list[dict[str, Any]]:
     """The services of a contract as its form holds them."""
     answers = {"routine": "1440", "urgent": "240", "emergency": "30"}
     referrals = [
@@ -76,7 +79,7 @@ def lines(clinic: str) -> list[dict[str, Any]]:
         }
         for number, code in enumerate(SERVICES, start=1)
     ]
-    sessions = [
+    consults = [
         {
             **drafting.NEW_SERVICE,
             "no": number,
@@ -84,9 +87,9 @@ def lines(clinic: str) -> list[dict[str, Any]]:
             "kind": "teleconsult",
             "taker": clinic,
             "provider": LEAD,
-            "quota": "12",
+            "quota": str(sessions),
             "answers": answers,
         }
         for number, code in enumerate(_TELECONSULT, start=len(SERVICES) + 1)
     ]
-    return [*referrals, *sessions]
+    return [*referrals, *consults]

@@ -123,14 +123,19 @@ class DemoWorld:
             node.close()
 
 
-def found(home: Path, *, port: int, start: datetime) -> DemoWorld:
-    """Found the consortium in empty folders under `home`; the hub listens on `port` later."""
+def found(home: Path, *, port: int, start: datetime, hub_database: str = "") -> DemoWorld:
+    """Found the consortium in empty folders under `home`; the hub listens on `port` later.
+
+    `hub_database` is the address of an empty database for the hub, SQLite in its folder if empty.
+    """
     clock = PastClock(start)
     guard = home.with_name(f"{home.name}-guard")
     hub_home = home / "hub"
     home.mkdir(parents=True, exist_ok=True)
     means = _means(home, clock, None)
-    setup.hub_init(hub_home, _plan(port, guard), means=means, seal_file=home / SEAL_FILE)
+    setup.hub_init(
+        hub_home, _plan(port, guard, hub_database), means=means, seal_file=home / SEAL_FILE
+    )
     hub = wiring.build(Settings.read(hub_home), clock=clock)
     world = DemoWorld(home, clock, hub, {}, {})
     _people_of(world, (HUB, HOSPITAL.member))
@@ -159,14 +164,17 @@ def _means(home: Path, clock: PastClock, link: Link | None) -> setup.Means:
     )
 
 
-def _plan(port: int, guard: Path) -> setup.Plan:
+def _plan(port: int, guard: Path, hub_database: str) -> setup.Plan:
+    own: dict[str, str | int] = {"port": port, "guard_dir": str(guard), "sync_period_s": "0.5"}
+    if hub_database:
+        own["database_url"] = hub_database
     return setup.Plan(
         consortium=_told(CONSORTIUM),
         lead=_told(HOSPITAL, SERVICES),
         consortium_passphrase=CONSORTIUM.seal_passphrase,
         lead_passphrase=HOSPITAL.seal_passphrase,
         origin="qingyuan.example/ledger",
-        own={"port": port, "guard_dir": str(guard), "sync_period_s": "0.5"},
+        own=own,
     )
 
 
