@@ -12,7 +12,7 @@ from consortium.api import fhir, health, ledger, sync
 from consortium.api.fhir_rooms import TABLE
 from consortium.kernel import crash, log
 from consortium.kernel.actor import Actor
-from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.errors import Refusal, RefusalKind, conflict
 from consortium.settings import Settings
 from consortium.upkeep import service as upkeep
 from consortium.upkeep.revisions import check_revision
@@ -62,8 +62,7 @@ def serve(settings: Settings) -> None:
     with upkeep.serving(settings):
         node = wiring.build(settings)
         try:
-            if not node.identities.members:
-                raise Refusal(RefusalKind.CONFLICT, "system.not_set_up")
+            _refuse_empty(node)
             check_revision(node.database)
             for member, reason in wiring.start_checks(node).items():
                 _log.warning("node.restored", member=member, reason=reason)
@@ -73,6 +72,11 @@ def serve(settings: Settings) -> None:
         log.configure(level=settings.log_level, node=node.id)
         crash.arm(settings.crash_at)
         _serve(create_app(node), settings)
+
+
+def _refuse_empty(node: Node) -> None:
+    if not node.identities.members:
+        raise conflict("system.not_set_up")
 
 
 def _serve(app: FastAPI, settings: Settings) -> None:

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from html import escape
 from pathlib import Path
@@ -13,7 +13,7 @@ import httpx2
 
 from consortium import words
 from consortium.cli.app import language, tell
-from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.errors import Refusal
 from consortium.kernel.system import write_durably
 from consortium.settings import Settings
 from consortium.words import say
@@ -34,13 +34,14 @@ def open_page(home: Path, *, browser: Callable[[str], bool] = webbrowser.open) -
     """
     try:
         settings = Settings.read(home)
-        if not answers(settings):
-            _start(settings)
-        browser(f"http://127.0.0.1:{settings.port}/")
+        why = "" if answers(settings) else _start(settings)
+        facts: Mapping[str, object] = {}
     except Refusal as refusal:
-        page = _why_not(home, refusal)
-        browser(page.as_uri())
+        why, facts = refusal.code, refusal.facts
+    if why:
+        browser(_why_not(home, why, facts).as_uri())
         return 1
+    browser(f"http://127.0.0.1:{settings.port}/")
     return 0
 
 
@@ -52,8 +53,8 @@ def answers(settings: Settings) -> bool:
     return False
 
 
-def _start(settings: Settings) -> None:
-    """Start the node in the background; raise what it says when it does not come up."""
+def _start(settings: Settings) -> str:
+    """Start the node in the background; the code of why it does not come up, or nothing."""
     log = settings.home / "node.log"
     at = log.stat().st_size if log.exists() else 0
     with log.open("ab") as out:
@@ -67,24 +68,23 @@ def _start(settings: Settings) -> None:
     end = time.monotonic() + _START_S
     while time.monotonic() < end and process.poll() is None:
         if answers(settings):
-            return
+            return ""
         time.sleep(0.1)
-    said = log.read_bytes()[at:].decode(errors="replace")
-    raise _said(said)
+    return _said(log.read_bytes()[at:].decode(errors="replace"))
 
 
-def _said(text: str) -> Refusal:
-    """The refusal whose code the node printed last, in parentheses."""
+def _said(text: str) -> str:
+    """The code that the node printed last, in parentheses, behind its three sentences."""
     for line in reversed(text.splitlines()):
         code = line.strip().removeprefix("(").removesuffix(")")
         if line.strip() == f"({code})" and words.known(f"refusal.{code}.happened"):
-            return Refusal(RefusalKind.UNAVAILABLE, code)
-    return Refusal(RefusalKind.UNAVAILABLE, "system.start")
+            return code
+    return "system.start"
 
 
-def _why_not(home: Path, refusal: Refusal) -> Path:
+def _why_not(home: Path, code: str, facts: Mapping[str, object]) -> Path:
     lang = language()
-    happened, safe, do = words.refusal(refusal.code, lang, **refusal.facts)
+    happened, safe, do = words.refusal(code, lang, **facts)
     for sentence in (happened, safe, do):
         tell(sentence)
     folder = home if home.is_dir() else Path.home()
@@ -92,7 +92,7 @@ def _why_not(home: Path, refusal: Refusal) -> Path:
     parts = {"title": say("cli.cannot_open", lang), "happened": happened, "safe": safe, "do": do}
     whole = _PAGE.format(
         lang="zh-CN" if lang == "zh" else "en",
-        code=escape(refusal.code),
+        code=escape(code),
         **{name: escape(text) for name, text in parts.items()},
     )
     write_durably(page, whole.encode())
