@@ -34,12 +34,11 @@ def open_page(home: Path, *, browser: Callable[[str], bool] = webbrowser.open) -
     """
     try:
         settings = Settings.read(home)
-        why = "" if answers(settings) else _start(settings)
-        facts: Mapping[str, object] = {}
     except Refusal as refusal:
-        why, facts = refusal.code, refusal.facts
-    if why:
-        browser(_why_not(home, why, facts).as_uri())
+        browser(_why_not(home, refusal.code, refusal.facts).as_uri())
+        return 1
+    if not answers(settings) and (why := _start(settings)):
+        browser(_why_not(home, why, {"port": settings.port}).as_uri())
         return 1
     browser(f"http://127.0.0.1:{settings.port}/")
     return 0
