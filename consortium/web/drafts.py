@@ -21,7 +21,8 @@ router = APIRouter(route_class=PageRoute)
 
 FORMS: Final[dict[str, str]] = {}
 """Where a form's page is, by the name before its colon: `{"referral": "/referrals/new"}`. Rooms'
-pages add theirs; the word is `draft.NAME`. What follows the colon goes along as `about`."""
+pages add theirs; the word is `draft.NAME`. What follows the colon goes along as `?about=`, or
+where the address says `{about}`: `"/referrals/{about}/report"`."""
 OWN_FIELDS = frozenset({"csrf", "exchange", "keep", "lock_password"})
 SHOWN = 8
 
@@ -41,7 +42,9 @@ def kept(session: Session, *, actor: Actor) -> Sequence[Kept]:
     for draft in drafts.of(session, actor=actor, limit=SHOWN):
         name, _, about = draft.form.partition(":")
         if name in FORMS:
-            href = FORMS[name] + (f"?about={about}" if about else "")
+            page = FORMS[name]
+            href = page.format(about=about) if "{" in page else page
+            href += f"?about={about}" if about and href == page else ""
             found.append(Kept(t(f"draft.{name}"), href, draft.saved_at or draft.first_at))
     return found
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from consortium import words
+from consortium.desk import service as desk
 from consortium.exchange import timeline
 from consortium.exchange.timeline import CaseEntry
 from consortium.kernel.actor import Actor
@@ -51,6 +52,7 @@ class Sent:
     icon: str
     tone: Tone
     index: int | None
+    patient: str = ""
     why: str = ""
     clause: str = ""
 
@@ -95,6 +97,7 @@ def sent(session: Session, entry: CaseEntry, *, actor: Actor) -> Sent:
     """An exchange as a list shows it, in the language being written."""
     icon, tone = LOOK[entry.state]
     why = refused_code(entry.code, entry.clause).happened if entry.code else ""
+    line = desk.row(session, member=actor.member, case=entry.case) if entry.case else None
     others = entry.to if entry.sender == actor.member else (entry.sender,)
     return Sent(
         id=entry.id,
@@ -105,6 +108,7 @@ def sent(session: Session, entry: CaseEntry, *, actor: Actor) -> Sent:
         icon=icon,
         tone=tone,
         index=entry.index,
+        patient=line.row.patient_name if line is not None else "",
         why=why,
         clause=entry.clause,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from starlette.responses import Response
 
 from consortium import words
+from consortium.contracts import service as contracts
 from consortium.exchange import jws, state, timeline
 from consortium.exchange.commitment import unb64
 from consortium.exchange.header import Header
@@ -29,7 +30,7 @@ from consortium.web.node import WebNode
 from consortium.web.outbox import Sent, kind_words, sent
 from consortium.web.pages import look_of, render
 from consortium.web.views import Check, Slip
-from consortium.web.wording import number, t, when, written
+from consortium.web.wording import look, number, t, when, written
 
 router = APIRouter(route_class=PageRoute)
 LISTED = 30
@@ -124,7 +125,7 @@ def _slip(session: Session, *, node: WebNode, actor: Actor, entry: CaseEntry, pr
         index=entry.index,
         at=entry.time if entry.index is not None else None,
         verified=proof.verified,
-        rows=_rows(session, entry, header),
+        rows=_rows(session, actor, entry, header),
         digest=_grouped(digest),
         checks=_checks(node=node, actor=actor, entry=entry, proof=proof),
         size=proof.checked.size if proof.checked else 0,
@@ -135,7 +136,9 @@ def _slip(session: Session, *, node: WebNode, actor: Actor, entry: CaseEntry, pr
     )
 
 
-def _rows(session: Session, entry: CaseEntry, header: Header | None) -> Sequence[tuple[str, str]]:
+def _rows(
+    session: Session, actor: Actor, entry: CaseEntry, header: Header | None
+) -> Sequence[tuple[str, str]]:
     to = t("shell.list_comma").join(member_name(session, one) for one in entry.to)
     rows = [
         (t("receipt.row.from"), member_name(session, entry.sender)),
@@ -146,11 +149,19 @@ def _rows(session: Session, entry: CaseEntry, header: Header | None) -> Sequence
         key = t("receipt.key", node=header.node[:12])
         rows[0] = (rows[0][0], f"{rows[0][1]}{t('shell.list_comma')}{key}")
         if header.contract:
-            rows.append((t("receipt.row.contract"), header.contract))
-        if header.purpose and words.known(f"purpose.{header.purpose}"):
-            rows.append((t("receipt.row.purpose"), t(f"purpose.{header.purpose}")))
+            rows.append((t("receipt.row.contract"), _contract(session, actor, header.contract)))
+        if header.purpose and words.known(f"contract.purpose.{header.purpose}"):
+            rows.append((t("receipt.row.purpose"), t(f"contract.purpose.{header.purpose}")))
     rows.append((t("receipt.row.kept"), t("receipt.kept")))
     return rows
+
+
+def _contract(session: Session, actor: Actor, contract: str) -> str:
+    """A contract by its title; by its number where this member does not hold it."""
+    try:
+        return contracts.review(session, actor=actor, contract=contract, now=look().now).title
+    except Refusal:
+        return contract
 
 
 def _checks(*, node: WebNode, actor: Actor, entry: CaseEntry, proof: Proof) -> Sequence[Check]:

@@ -24,7 +24,7 @@ router = APIRouter(route_class=PageRoute)
 CHANGES_SHOWN = 5
 SOON = timedelta(minutes=30)
 Scope = Literal["mine", "member"]
-TABS_MAX = 7
+TABS_MAX = 6
 STATE_MAX = 120
 
 

@@ -70,7 +70,9 @@ def opened(client: httpx2.Client, path: str = WORKLIST, **headers: str) -> Itera
 
 
 def test_a_new_row_comes_as_html_within_two_seconds(client: httpx2.Client, clinic: Stage) -> None:
+    client.get("/")  # templates are read once
     with opened(client) as stream:
+        stream.wait_for('hx-target="#rail"')
         started = time.monotonic()
         clinic.put(a_row("c1", "马德顺", clinic.node.clock.now()))
         text = stream.wait_for("马德顺")

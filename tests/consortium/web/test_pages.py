@@ -116,7 +116,13 @@ def test_search_finds_by_name_initials_and_number(doctor: TestClient, clinic: St
         page = doctor.get("/search", params={"q": text}).text
         assert "马德顺" in page, text
         assert "钟秀英" not in page, text
-    assert "没有找到" in doctor.get("/search?q=zzzz").text
+
+
+def test_search_says_when_there_is_nothing(browser: Browse, clinic: Stage) -> None:
+    clinic.person("deng", "邓一鸣", frozenset({Role.MEMBER_ADMIN}))
+    client = browser()
+    sign_in(client, "deng")
+    assert "没有找到" in client.get("/search?q=zzzz").text
 
 
 def test_search_finds_pages_and_what_rooms_add(

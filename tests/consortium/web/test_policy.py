@@ -13,8 +13,8 @@ from tests.consortium.web.conftest import Browse
 ROUTES = [route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
 PAGES = sorted({route.path for route in ROUTES if "GET" in (route.methods or ())})
 ACTS = sorted({route.path for route in ROUTES if "POST" in (route.methods or ())})
-OPEN_PAGES = {"/sign-in", "/welcome/{token}"}
-"""Pages for people who are not signed in."""
+OPEN_PAGES = {"/sign-in", "/welcome/{token}", "/referrals/report", "/referrals/resend"}
+"""Pages for people who are not signed in, and addresses that only send on to another page."""
 OPEN_ACTS = {"/sign-in", "/sign-out", "/language", "/hand-over", "/welcome/{token}"}
 
 
