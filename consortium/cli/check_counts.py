@@ -31,7 +31,6 @@ class Counts:
     leaves: int = 0
     refused: int = 0
     receipts_checked: int = 0
-    subjects: int = 0
 
 
 @dataclass(slots=True)
@@ -91,6 +90,13 @@ class Books:
                     return why
         return ""
 
+    def caught_up(self, node: str, member: str) -> bool:
+        """Whether a member has taken all that its feed holds: its own rows are made then."""
+        with self.read(self.hub) as session:
+            offered = sum(1 for _ in census.feed(session, member))
+        with self.read(node) as session:
+            return sum(1 for _ in census.taken(session, member)) >= offered
+
     def _behind(self, node: str, member: str) -> str:
         with self.read(self.hub) as session:
             offered = len(list(census.feed(session, member)))
@@ -133,7 +139,7 @@ class Books:
             for member in members:
                 self._taken_once(node, member)
                 counts.receipts_checked += self._receipts(node, member)
-        counts.subjects = self._folds()
+        self._folds_agree()
         return counts
 
     def _signed_once(self, entries: list[census.Entered]) -> int:
@@ -182,7 +188,7 @@ class Books:
                 raise CheckError(f"{member}: the receipt of {one.index} is of {checked.index}")
         return len(mine)
 
-    def _folds(self) -> int:
+    def _folds_agree(self) -> None:
         """For every node and subject in whose audience it is, its value is the hub's."""
         registry = wiring.registry()
         with self.read(self.hub) as session:
@@ -202,4 +208,3 @@ class Books:
                     name for name in own.keys() | wanted.keys() if own.get(name) != wanted.get(name)
                 )
                 raise CheckError(f"{node} folds otherwise than the hub: {names[:_SHOWN]}")
-        return len(truth)

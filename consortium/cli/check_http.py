@@ -5,6 +5,7 @@ a form which only works with scripts, or asks for what it does not show, fails t
 """
 
 import secrets
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ class Browser:
             page: where the form stands.
             action: where the form goes; `*` stands for one part of the path.
             values: what is typed and chosen, by name; everything else stays as the page has it.
-            press: the button, as `name=value` or as the address that it names; default: the first.
+            press: the button, as `name=value` or as the address that it names; default: the one
+                that stands out, else the first.
             status: what the answer must be.
 
         Raises:
@@ -104,8 +106,6 @@ class Browser:
         return self._page(self._request(form, target, pairs), status)
 
     def _request(self, form: Form, target: str, pairs: _Pairs) -> httpx2.Response:
-        if form.method == "get":
-            return self._client.get(f"{target.partition('?')[0]}?{_encoded(pairs)}")
         kind, body = "application/x-www-form-urlencoded", _encoded(pairs).encode()
         if form.multipart:
             kind, body = _multipart(pairs)
@@ -123,18 +123,42 @@ class Browser:
             )
         return page
 
-    def streams(self, path: str, *, until: str, within_s: float) -> "bool":
-        """Whether an event stream brings a text in time, while nothing else is asked for."""
-        with suppress(httpx2.ReadTimeout):
-            timeout = httpx2.Timeout(_TIMEOUT_S, read=within_s)
-            with self._client.stream("GET", path, timeout=timeout) as answer:
-                return any(until in line for line in answer.iter_lines())
-        return False
+    def watch(self, path: str, text: str) -> "Watch":
+        """Open an event stream and wait for a text in it; nothing else is asked for."""
+        return Watch(self._client, path, text)
+
+
+class Watch:
+    """An open event stream that is read until it brings a text.
+
+    Raises:
+        CheckError: it was not answered.
+    """
+
+    def __init__(self, client: httpx2.Client, path: str, text: str) -> None:
+        self._seen, self._open = threading.Event(), threading.Event()
+        self._read = threading.Thread(target=self._wait, args=(client, path, text), daemon=True)
+        self._read.start()
+        if not self._open.wait(_TIMEOUT_S):
+            raise CheckError(f"{path} was not answered")
+
+    def seen(self, *, within_s: float) -> bool:
+        """Whether the text comes in time."""
+        return self._seen.wait(within_s)
+
+    def _wait(self, client: httpx2.Client, path: str, text: str) -> None:
+        # a stream ends with its node, and reading ends with it
+        with suppress(httpx2.HTTPError), client.stream("GET", path) as answer:
+            for line in answer.iter_lines():
+                self._open.set()
+                if text in line:
+                    self._seen.set()
+                    return
 
 
 def _pressed(page: Page, form: Form, press: str) -> Button | None:
     if not press:
-        return form.buttons[0] if form.buttons else None
+        return next(iter(sorted(form.buttons, key=lambda one: not one.main)), None)
     for one in form.buttons:
         named = one.name and f"{one.name}={one.value}" == press
         if named or (one.action and check_page.fits(one.action, press)):

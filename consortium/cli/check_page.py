@@ -26,13 +26,17 @@ class Field:
 
 @dataclass(slots=True)
 class Button:
-    """A button that sends its form, with what pressing it adds or changes."""
+    """A button that sends its form, with what pressing it adds or changes.
+
+    `main` is the one that stands out on the page, `unchecked` sends an unfinished form too.
+    """
 
     name: str
     value: str
     word: str = ""
     action: str = ""
     unchecked: bool = False
+    main: bool = False
 
 
 @dataclass(slots=True)
@@ -79,8 +83,9 @@ class Page:
     links: list[tuple[str, str]] = field(default_factory=list)
 
     def form(self, action: str) -> Form | None:
-        """The form that goes to an address; `*` stands for one part of a path."""
-        return next((one for one in self.forms if fits(one.action, action)), None)
+        """The form that is posted to an address; `*` stands for one part of a path."""
+        found = (one for one in self.forms if one.method == "post" and fits(one.action, action))
+        return next(found, None)
 
     def linked(self, pattern: str) -> list[str]:
         """Addresses of links of a pattern, each once, in order."""
@@ -240,6 +245,7 @@ def _button(given: _Attributes) -> Button:
         given.get("value") or "",
         action=given.get("formaction") or "",
         unchecked="formnovalidate" in given,
+        main="main" in (given.get("class") or "").split(),
     )
 
 

@@ -121,7 +121,9 @@ def reaches(nodes: Nodes, name: str, case: str, *wanted: str) -> dict[str, objec
         with nodes.books.read(nodes.folder_of(name)) as session:
             found.clear()
             found.update(state.read(session, f"case:{case}") or {})
-        return found.get("state") in wanted
+        folder, member = nodes.folder_of(name), nodes.member_of(name)
+        # at the hub admission folds before the hospital's own node has applied
+        return found.get("state") in wanted and nodes.books.caught_up(folder, member)
 
     eventually(f"case {case} is {'/'.join(wanted)} at {name}'s node", holds)
     return found
