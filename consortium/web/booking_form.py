@@ -29,7 +29,7 @@ from consortium.web import patient_views
 from consortium.web.booking_slots import SlotsView, choose, known_slots
 from consortium.web.deps import Node, Now, PageRoute, SignedIn
 from consortium.web.drafts import typed
-from consortium.web.errors import STATUS, refused
+from consortium.web.errors import STATUS, brought_back, refused
 from consortium.web.guard import Fields
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
@@ -83,6 +83,8 @@ def book(request: Request, fields: Fields, actor: SignedIn, node: Node, now: Now
     actor.require(Role.TOWNSHIP_DOCTOR)
     patient = str(fields.get("patient", ""))
     draft = _save(patient, fields, actor=actor, node=node, now=now)
+    if fields.get("do") == "show":
+        return RedirectResponse(f"/bookings/new?about={patient}", status_code=303)
     told = _strings(draft.fields)
     try:
         with node.database.write() as session:
@@ -218,7 +220,7 @@ def _start_of(session: Session, slot: str) -> datetime | None:
 def _refused(refusal: Refusal | None, draft: Draft) -> Refused | None:
     """What was refused just now, or by the hub meanwhile."""
     if refusal is None and draft.code:
-        refusal = Refusal(RefusalKind.CONFLICT, draft.code, clause=draft.clause)
+        refusal = brought_back(draft.code, draft.clause)
     return None if refusal is None else refused(refusal)
 
 

@@ -95,10 +95,15 @@ def refused(
     return Refused(refusal.code, happened, safe, do, title, refusal.clause, ways)
 
 
-def refused_code(code: str, clause: str = "") -> Refused:
-    """The three lines of a verdict's code, as an exchange brought it back."""
+def brought_back(code: str, clause: str = "") -> Refusal:
+    """A verdict's code, as an exchange brought it back."""
     facts = {"clause": clause} if clause else {}
-    return refused(Refusal(RefusalKind.CONFLICT, code, **facts))
+    return Refusal(RefusalKind.CONFLICT, code, **facts)
+
+
+def refused_code(code: str, clause: str = "") -> Refused:
+    """The three lines of a verdict's code."""
+    return refused(brought_back(code, clause))
 
 
 def for_programs(request: Request) -> bool:

@@ -26,7 +26,7 @@ from consortium.web import drafts as draft_pages
 from consortium.web import patient_views
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import typed
-from consortium.web.errors import STATUS, refused
+from consortium.web.errors import STATUS, brought_back, refused
 from consortium.web.guard import Fields
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
@@ -230,7 +230,7 @@ def _image_name(session: Session, image: str) -> str:
 def _refused(refusal: Refusal | None, draft: Draft) -> Refused | None:
     """What was refused just now, or by the hub meanwhile."""
     if refusal is None and draft.code:
-        refusal = Refusal(RefusalKind.CONFLICT, draft.code, clause=draft.clause)
+        refusal = brought_back(draft.code, draft.clause)
     return None if refusal is None else refused(refusal)
 
 

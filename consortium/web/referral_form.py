@@ -30,7 +30,7 @@ from consortium.web import drafts as draft_pages
 from consortium.web import form_views, patient_views
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import typed as typed_fields
-from consortium.web.errors import STATUS, refused
+from consortium.web.errors import STATUS, brought_back, refused
 from consortium.web.guard import Fields
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
@@ -279,8 +279,7 @@ def _page(
 def _refused(refusal: Refusal | None, sheet: Sheet, typed: Typed) -> Refused | None:
     """What was refused just now, or by the hub meanwhile, with its ways out."""
     if refusal is None and sheet.draft.code:
-        kind = RefusalKind.CONFLICT
-        refusal = Refusal(kind, sheet.draft.code, clause=sheet.draft.clause)
+        refusal = brought_back(sheet.draft.code, sheet.draft.clause)
     if refusal is None:
         return None
     acts = form_views.ways_out(refusal, typed)
