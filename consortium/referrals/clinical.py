@@ -1,5 +1,6 @@
 """Clinical resources of a referral: diagnosis, vitals, medicines, allergies, files, consent."""
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -22,13 +23,19 @@ def resources(frame: Frame, content: Content) -> tuple[list[Resource], list[Reso
     found += _observations(frame, content)
     found += [
         clinical.medication_statement(
-            id_=new_id(frame.now), patient=frame.patient, text=text, asserted=frame.now
+            id_=_id(frame, "medication", text),
+            patient=frame.patient,
+            text=text,
+            asserted=frame.now,
         )
         for text in content.medication
     ]
     found += [
         clinical.allergy(
-            id_=new_id(frame.now), patient=frame.patient, text=text, recorded=frame.now
+            id_=_id(frame, "allergy", text),
+            patient=frame.patient,
+            text=text,
+            recorded=frame.now,
         )
         for text in content.allergies
     ]
@@ -36,9 +43,15 @@ def resources(frame: Frame, content: Content) -> tuple[list[Resource], list[Reso
     return found, [_consent(frame, content)] if content.consent else []
 
 
+def _id(frame: Frame, *what: str) -> str:
+    """The id of a thing said in a case: the same when it is said again in a supplement."""
+    text = "\0".join((frame.case, *what))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
 def _condition(frame: Frame, content: Content) -> Resource:
     return clinical.condition(
-        id_=new_id(frame.now),
+        id_=_id(frame, "diagnosis"),
         patient=frame.patient,
         text=content.diagnosis,
         recorded=frame.now,
@@ -53,7 +66,7 @@ def _observations(frame: Frame, content: Content) -> list[Resource]:
         upper, lower = by_name.pop("systolic"), by_name.pop("diastolic")
         found.append(
             clinical.blood_pressure(
-                id_=new_id(frame.now),
+                id_=_id(frame, "pressure"),
                 patient=frame.patient,
                 systolic_mmhg=int(upper.value),
                 diastolic_mmhg=int(lower.value),
@@ -63,7 +76,7 @@ def _observations(frame: Frame, content: Content) -> list[Resource]:
     for name, one in by_name.items():
         found.append(
             clinical.vital(
-                id_=new_id(frame.now),
+                id_=_id(frame, name),
                 patient=frame.patient,
                 name=name,
                 value=Decimal(one.value),
