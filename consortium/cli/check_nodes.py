@@ -22,6 +22,7 @@ HUB_FOLDER = "hub"
 NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
 _FOUNDED_BEFORE = timedelta(minutes=30)
 _PAUSE_S = 0.05
+_SYNC_S = "0.4"
 _END_S = 15.0
 _PORT_MIN, _PORTS, _TRIES = 20_000, 4_000, 100
 
@@ -63,6 +64,7 @@ class Nodes:
     def _launch(self, folder: str, **settings: str) -> None:
         if folder in self.cables:
             settings["hub_url"] = f"http://127.0.0.1:{self.cables[folder].port}"
+        settings.setdefault("sync_period_s", _SYNC_S)
         self.processes[folder] = demo.start(self.home / folder, **settings)
 
     def kill(self, folder: str) -> None:
