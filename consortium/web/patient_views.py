@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from consortium import audit, words
 from consortium.desk import service as desk
+from consortium.exchange import state
 from consortium.fhir.clinical import VITALS
 from consortium.kernel.actor import Actor
 from consortium.kernel.ids import UserId
@@ -178,8 +179,16 @@ def _record(session: Session, group: Sequence[Record]) -> Event:
         text=t("patient.dot").join(text for text in told if text)[:300],
         source=t("patient.own") if first.own else member_name(session, first.source),
         icon="file-text",
-        href=f"/referrals/{first.case}" if first.case else "",
+        href=_record_link(session, first),
     )
+
+
+def _record_link(session: Session, record: Record) -> str:
+    """What came with a referral is read in its case; any other record has a page of its own."""
+    case = state.read(session, f"case:{record.case}") if record.case else None
+    if case is not None and case["topic"] == "referral":
+        return f"/referrals/{record.case}"
+    return f"/records/{record.id}"
 
 
 def summary(resource: Mapping[str, Any]) -> str:
