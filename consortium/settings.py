@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field(default=(), description="further Host names that are answered")
     language: Literal["zh", "en"] = "zh"
     emergency_phone: str = Field(default="", description="shown above send when there is no link")
-    idle_lock_min: int = Field(default=15, ge=1)
+    idle_lock_min: int = Field(default=5, ge=1)
     sync_period_s: float = Field(default=2.0, gt=0)
     link_timeout_s: float = Field(default=20.0, gt=0)
     upload_max_bytes: int = Field(default=5 * MIB, ge=1)
