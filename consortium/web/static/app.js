@@ -77,10 +77,16 @@
       bar.value = percent;
       words.textContent = words.dataset.progressWords.replace("{percent}", percent).replace("{done}", kb(loaded)).replace("{total}", kb(total));
     };
+    // to a place in this very page: the page has to come anew all the same
+    const follow = (to) => {
+      const stays = to.hash && to.href.split("#")[0] === location.href.split("#")[0];
+      location.assign(to.href);
+      if (stays) location.reload();
+    };
     const again = () => { delete form.dataset.going; bar.hidden = true; event.submitter?.removeAttribute("aria-busy"); };
     call.onload = () => {
       const next = call.getResponseHeader("HX-Redirect");
-      if (next) { location.assign(next); return; }
+      if (next) { follow(new URL(next, location.href)); return; }
       if (call.getResponseHeader("HX-Trigger") === "locked") { again(); lock(); return; }
       if (call.getResponseHeader("HX-Retarget")) {
         again();
