@@ -307,7 +307,7 @@ def show(session: Session, row: RequestTable, *, now: datetime) -> None:
                 "member": directory.name(session, row.other),
                 "person": row.author_name,
             },
-            state=f"record.state.{row.state}",
+            state=state_word(side, row.state),
             turn="mine" if mine else "theirs" if waits else "none",
             turn_name=directory.name(session, row.other),
             roles=_roles(side),
@@ -317,6 +317,13 @@ def show(session: Session, row: RequestTable, *, now: datetime) -> None:
         ),
         now=now,
     )
+
+
+def state_word(side: Side, state: str) -> str:
+    """The word key of a state, as the member on this side says it."""
+    if side is Side.HOLDER and state == REQUESTED:
+        return "record.state.to_answer"
+    return f"record.state.{state}"
 
 
 def _link(row: RequestTable) -> str:

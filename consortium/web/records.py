@@ -30,7 +30,7 @@ from consortium.web.pages import environment, look_of, render
 from consortium.web.record_views import RecordView
 from consortium.web.teleconsult import exchange_of
 from consortium.web.views import Knot, Option, Patient, Refused, Tone
-from consortium.web.wording import dated, t, written
+from consortium.web.wording import t, written
 
 router = APIRouter(route_class=PageRoute)
 LOOK: Final[dict[str, tuple[str, Tone]]] = {
@@ -61,6 +61,7 @@ class Row:
     request: Asked
     other: str
     what: str
+    state: str
     icon: str
     tone: Tone
 
@@ -85,6 +86,7 @@ class CaseView:
     other: str
     what: str
     span: str
+    state: str
     icon: str
     tone: Tone
     knots: Sequence[Knot]
@@ -267,7 +269,13 @@ def _listing(session: Session, *, actor: Actor, held: bool, after: str) -> Listi
 
 def _row(session: Session, asked: Asked) -> Row:
     icon, tone = LOOK[asked.state]
-    return Row(asked, member_name(session, asked.other), _what(asked.types), icon, tone)
+    return Row(
+        asked, member_name(session, asked.other), _what(asked.types), _state(asked), icon, tone
+    )
+
+
+def _state(asked: Asked) -> str:
+    return t(applying.state_word(asked.side, asked.state))
 
 
 def _what(types: Sequence[str]) -> str:
@@ -290,9 +298,8 @@ def _view(session: Session, case: str, *, actor: Actor, now: datetime) -> CaseVi
         ),
         other=member_name(session, asked.other),
         what=_what(asked.types),
-        span=t(
-            "records.span", start=dated(_day(asked.start)), end=dated(_day(asked.end, last=True))
-        ),
+        span=t("records.span", start=_day(asked.start), end=_day(asked.end, last=True)),
+        state=_state(asked),
         icon=icon,
         tone=tone,
         knots=thread.knots(session, case, member=actor.member),
