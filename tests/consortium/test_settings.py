@@ -25,7 +25,7 @@ def test_arguments_win_over_environment_over_file_over_defaults(
     monkeypatch.setenv("CONSORTIUM_BACKUP_HOUR", "5")
     settings = Settings.read(backup_hour=6)
     assert (settings.role, settings.language) == (NodeRole.HUB, "en")
-    assert (settings.port, settings.backup_hour, settings.idle_lock_min) == (8200, 6, 15)
+    assert (settings.port, settings.backup_hour, settings.idle_lock_min) == (8200, 6, 5)
     assert settings.public_url == "http://127.0.0.1:8200"
 
 
