@@ -13,32 +13,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
-from consortium.exchange import jws
+from consortium.exchange import candidate, jws
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.batch import Batch
-from consortium.exchange.envelope import Envelope, unpack
+from consortium.exchange.candidate import Candidate
 from consortium.exchange.guard import HubGuard
-from consortium.exchange.judgement import key_public, open_checked
+from consortium.exchange.judgement import key_public
 from consortium.exchange.kinds import Registry
 from consortium.exchange.limits import BATCH_MAX
 from consortium.exchange.state import read
+from consortium.exchange.tables import EntryRow
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal
 from consortium.ledger import journal
 from consortium.ports import Clock, Wake
 
 _PARALLEL_FROM = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An exchange that is well formed and whose signature its claimed key made."""
-
-    envelope: Envelope
-    signed: jws.Signed
-    final: bool = False
 
 
 class OnFork(Protocol):
@@ -106,36 +97,31 @@ class Admission:
             if len(raws) >= _PARALLEL_FROM
             else [run(raw) for raw in raws]
         )
-        candidates = [
-            Candidate(one.envelope, one.signed, final=jws.digest_text(one.signed.raw) in final)
-            for one in prepared
-            if isinstance(one, Candidate)
-        ]
+        candidates = [one for one in prepared if isinstance(one, Candidate)]
+        for one in candidates:
+            one.final = jws.digest_text(one.signed.raw) in final
         answers = self._commit_with_others(candidates) if candidates else {}
         return [one if isinstance(one, Answer) else answers[one.signed.digest] for one in prepared]
 
     def _prepare(self, raw: bytes) -> Candidate | Answer:
-        try:
-            envelope = unpack(raw)
-            signed = jws.parse(envelope.jws)
-        except Refusal as refusal:
-            status = Status.HELD if refusal.code == "exchange.version" else Status.MALFORMED
-            return Answer.of_raw(raw, status, code=refusal.code)
-        public = self._public_of(signed, envelope)
+        one = candidate.read(raw, self._registry)
+        if isinstance(one, Answer):
+            return one
+        public = self._public_of(one)
         if public is None:
-            return Answer.of(signed, Status.NODE)
-        if not jws.verify(signed, public):
-            return Answer.of(signed, Status.SIGNATURE)
-        return Candidate(envelope, signed)
+            return Answer.of(one.signed, Status.NODE)
+        if not jws.verify(one.signed, public):
+            return Answer.of(one.signed, Status.SIGNATURE)
+        return one
 
-    def _public_of(self, signed: jws.Signed, envelope: Envelope) -> bytes | None:
+    def _public_of(self, one: Candidate) -> bytes | None:
         """The key that a node id stands for, whatever its validity: that is judged at the index."""
-        node = signed.header.node
+        node = one.signed.header.node
         if node not in self._keys:
             with self._database.read() as session:
                 record = read(session, f"key:{node}")
             if record is None:
-                return self._introduced(signed, envelope)
+                return _introduced(one)
             public = key_public(
                 {**record, "until": None}, member=record["member"], index=record["from"]
             )
@@ -143,17 +129,6 @@ class Admission:
                 return None
             self._keys[node] = public
         return self._keys[node]
-
-    def _introduced(self, signed: jws.Signed, envelope: Envelope) -> bytes | None:
-        """The key that entry 0 brings with itself; the batch sees to it that it is entry 0."""
-        kind = self._registry.kind(signed.header.kind)
-        if kind is None:
-            return None
-        facts = open_checked(kind, signed.header, envelope.facts)
-        if isinstance(facts, Refusal):
-            return None
-        record = kind.introduces(signed.header, facts)
-        return key_public(record, member=signed.header.sender, index=0)
 
     def _commit_with_others(self, candidates: list[Candidate]) -> dict[bytes, Answer]:
         job = _Job(candidates)
@@ -179,32 +154,61 @@ class Admission:
                     size += len(jobs[-1].candidates)
             if not jobs:
                 return
-            try:
-                answers = self._commit([one for job in jobs for one in job.candidates])
+            self._answer(jobs)
+
+    def _answer(self, jobs: Sequence[_Job]) -> None:
+        """Commit jobs together; when that fails each alone, so that none takes others with it."""
+        try:
+            answers = self._commit([one for job in jobs for one in job.candidates])
+        except BaseException as error:
+            if len(jobs) > 1:
                 for job in jobs:
-                    job.answers = answers
-            except BaseException as error:  # noqa: BLE001 - handed to every waiting caller
-                for job in jobs:
-                    job.error = error
-            finally:
-                for job in jobs:
-                    job.done = True
+                    self._answer([job])
+                return
+            jobs[0].error = error
+        else:
+            for job in jobs:
+                job.answers = answers
+        for job in jobs:
+            job.done = True
 
     def _commit(self, candidates: Sequence[Candidate]) -> dict[bytes, Answer]:
         with self._database.write() as session:
-            batch = self._judged(session, candidates)
-        if batch.leaves:
-            self._guard.leaves(batch.first, batch.leaves)
-            self._wake.notify()
+            batch = Batch(session, self._registry, candidates, timekeeper=self._timekeeper)
+            for one in candidates:
+                batch.judge(one)
+            batch.flush()
+        self._promise(batch)
         if self.on_fork is not None:
             for first, second in batch.forks:
                 self.on_fork(first, second, now=self._timekeeper.now())
         return batch.answers
 
-    def _judged(self, session: Session, candidates: Sequence[Candidate]) -> Batch:
-        batch = Batch(session, self._registry, timekeeper=self._timekeeper)
-        batch.load([one.signed for one in candidates], [one.envelope for one in candidates])
-        for one in candidates:
-            batch.judge(one.envelope, one.signed, final=one.final)
-        batch.flush()
-        return batch
+    def _promise(self, batch: Batch) -> None:
+        """Nobody is answered before the guard holds every leaf, those of a crashed commit too."""
+        while (start := self._guard.covered()) < batch.first:
+            self._guard.leaves(start, self._stored(start, min(start + BATCH_MAX, batch.first)))
+        if batch.leaves:
+            self._guard.leaves(batch.first, batch.leaves)
+            self._wake.notify()
+
+    def _stored(self, start: int, end: int) -> list[tuple[bytes, bytes]]:
+        with self._database.read() as session:
+            leaves = journal.leaves(session, range(start, end))
+            facts = session.scalars(
+                select(EntryRow.facts)
+                .where(EntryRow.index >= start, EntryRow.index < end)
+                .order_by(EntryRow.index)
+            )
+            return [
+                (leaves[index], kept or b"")
+                for index, kept in zip(range(start, end), facts, strict=True)
+            ]
+
+
+def _introduced(one: Candidate) -> bytes | None:
+    """The key that entry 0 brings with itself; the batch sees to it that it is entry 0."""
+    if one.kind is None or one.misfit is not None:
+        return None
+    record = one.kind.introduces(one.signed.header, one.facts)
+    return key_public(record, member=one.signed.header.sender, index=0)

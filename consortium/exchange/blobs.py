@@ -11,14 +11,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.commitment import Part
-from consortium.exchange.limits import BLOB_MAX_BYTES, PARTS_MAX
+from consortium.exchange.limits import PARTS_MAX
 from consortium.exchange.sealing import new_identity, unseal
 from consortium.exchange.sealing import seal as seal_to
-from consortium.exchange.tables import BlobRow
+from consortium.exchange.tables import BlobRow, InboxRow, OutboxRow
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.system import write_durably
 
@@ -173,6 +173,12 @@ def want(session: Session, digest: str, *, exchange: str, now: datetime) -> None
         )  # fmt: skip
 
 
+def count(session: Session, exchange: str) -> int:
+    """How many attachments of an exchange are known here."""
+    query = select(func.count()).select_from(BlobRow).where(BlobRow.exchange == exchange)
+    return session.scalar(query) or 0
+
+
 def arrived(session: Session, digest: str, *, size: int) -> None:
     """Note that a wanted attachment is here."""
     if (row := session.get(BlobRow, digest)) is not None:
@@ -187,10 +193,34 @@ def waiting(session: Session, state: str, *, limit: int = 20) -> list[BlobRow]:
     return list(rows)
 
 
-def check_size(raw: bytes) -> None:
-    """Refuse a sealed file over the limit."""
-    if len(raw) > BLOB_MAX_BYTES:
-        raise Refusal(RefusalKind.TOO_LARGE, "blob.too_large", limit_mb=5)
+def to_send(session: Session, member: str, *, limit: int = 20) -> list[BlobRow]:
+    """Attachments of a member's admitted exchanges that the hub does not hold yet, oldest first."""
+    rows = session.scalars(
+        select(BlobRow)
+        .join(OutboxRow, OutboxRow.id == BlobRow.exchange)
+        .where(BlobRow.state == QUEUED, OutboxRow.member == member, OutboxRow.state == "sent")
+        .order_by(BlobRow.at, BlobRow.sha256)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+def to_fetch(session: Session, member: str, *, limit: int = 20) -> list[BlobRow]:
+    """Attachments of exchanges in a member's feed that are still to come, longest untried first."""
+    here = select(InboxRow.exchange).where(InboxRow.member == member)
+    rows = session.scalars(
+        select(BlobRow)
+        .where(BlobRow.state == WANTED, BlobRow.exchange.in_(here))
+        .order_by(BlobRow.at, BlobRow.sha256)
+        .limit(limit)
+    )
+    return list(rows)
+
+
+def tried(session: Session, digest: str, *, now: datetime) -> None:
+    """A wanted attachment has not reached the hub yet: others are asked for before it again."""
+    if (row := session.get(BlobRow, digest)) is not None:
+        row.at = now
 
 
 def _row(session: Session, digest: str) -> BlobRow:

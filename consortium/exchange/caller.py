@@ -50,11 +50,15 @@ class Caller:
             statement, kid=self.identity.node, signer=self.identity.signer, typ=requests.HELLO
         )
         answer = read_json(*self._timed("/sync/hello", raw.encode()))
-        self._nonce = str(answer["nonce"])
-        return Hello(
-            heads={lane: (int(seq), str(one)) for lane, (seq, one) in answer["heads"].items()},
-            clock_off_s=(to_ms(self.clock.now()) - int(answer["time_ms"])) // 1000,
-        )
+        try:
+            hello = Hello(
+                heads={lane: (int(seq), str(one)) for lane, (seq, one) in answer["heads"].items()},
+                clock_off_s=(to_ms(self.clock.now()) - int(answer["time_ms"])) // 1000,
+            )
+            self._nonce = str(answer["nonce"])
+        except (KeyError, TypeError, ValueError, AttributeError) as odd:
+            raise LinkDown from odd
+        return hello
 
     def request(self, path: str, content: list[bytes], **more: Any) -> bytes:
         """Send a signed request; hello again once when the nonce has gone stale.
@@ -93,12 +97,10 @@ class Caller:
     def query(self, name: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """A signed read at the hub: `{answer, index, time_ms}`; None when there is no link."""
         try:
-            body = self.request("/sync/query", [], name=name, params=params)
+            return read_json(_OK, self.request("/sync/query", [], name=name, params=params))
         except LinkDown:
             self.forget()
             return None
-        answer: dict[str, Any] = orjson.loads(body)
-        return answer
 
 
 def read_json(status: int, body: bytes) -> dict[str, Any]:

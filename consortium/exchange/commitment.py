@@ -14,7 +14,7 @@ import orjson
 import zstandard
 
 from consortium.exchange.limits import PLAIN_MAX_BYTES
-from consortium.kernel.errors import invalid
+from consortium.kernel.errors import Refusal, RefusalKind, invalid
 
 SALT_BYTES = 32
 PLAIN, ZSTD = 0, 1
@@ -22,6 +22,7 @@ _FACTS_TAG = b"sharing-chain/facts/1\0"
 _BODY_TAG = b"sharing-chain/body/1\0"
 _PARTS_TAG = b"sharing-chain/parts/1\0"
 _RATIO_MAX = 200
+_WINDOW_MAX_BYTES = 8 * 1024 * 1024
 
 
 def b64(raw: bytes) -> str:
@@ -62,19 +63,37 @@ def commit_facts(sent: bytes) -> str:
 
 
 def open_facts(sent: bytes) -> Any:
-    """The JSON behind the salt. Raises Refusal `exchange.facts` when it is not JSON."""
+    """The JSON behind the salt, in the one form that `facts_bytes` gives it.
+
+    Raises:
+        Refusal: `exchange.facts` for anything else: a name given twice would be read in two ways.
+    """
     try:
-        return orjson.loads(sent[SALT_BYTES:])
+        facts = orjson.loads(sent[SALT_BYTES:])
     except orjson.JSONDecodeError:
         raise invalid("exchange.facts", field="") from None
+    if orjson.dumps(facts, option=orjson.OPT_SORT_KEYS) != sent[SALT_BYTES:]:
+        raise invalid("exchange.facts", field="form")
+    return facts
 
 
 def plain_body(bundle: bytes, salt: bytes) -> bytes:
-    """The plain body that is sealed: salt, one byte naming the encoding, the encoded Bundle."""
+    """The plain body that is sealed: salt, one byte naming the encoding, the encoded Bundle.
+
+    Raises:
+        Refusal: `exchange.too_large` for a Bundle that no recipient would open.
+    """
+    if len(bundle) > PLAIN_MAX_BYTES:
+        raise Refusal(RefusalKind.TOO_LARGE, "exchange.too_large", part="bundle")
     packed = zstandard.ZstdCompressor(level=9).compress(bundle)
-    if len(packed) < len(bundle):
+    if len(packed) < len(bundle) <= _grown_max(packed):
         return salt + bytes([ZSTD]) + packed
     return salt + bytes([PLAIN]) + bundle
+
+
+def _grown_max(packed: bytes) -> int:
+    """How many bytes a packed Bundle may become: what grows faster is made to exhaust memory."""
+    return min(PLAIN_MAX_BYTES, max(len(packed) * _RATIO_MAX, 64 * 1024))
 
 
 def open_body(plain: bytes) -> tuple[bytes, bytes]:
@@ -90,9 +109,10 @@ def open_body(plain: bytes) -> tuple[bytes, bytes]:
         return salt, content
     if encoding != ZSTD:
         raise invalid("exchange.body_encoding")
-    limit = min(PLAIN_MAX_BYTES, max(len(content) * _RATIO_MAX, 64 * 1024))
+    limit = _grown_max(content)
     try:
-        with zstandard.ZstdDecompressor().stream_reader(content) as reader:
+        opener = zstandard.ZstdDecompressor(max_window_size=_WINDOW_MAX_BYTES)
+        with opener.stream_reader(content) as reader:
             bundle = reader.read(limit + 1)
     except zstandard.ZstdError:
         raise invalid("exchange.body_encoding") from None

@@ -4,25 +4,25 @@ Everything it does can be cut anywhere and done again: the outbox is pushed unti
 the feed is taken from the cursor, blobs and receipts until they are here.
 """
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
-import orjson
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import answers, blobs, outqueue, restored
+from consortium.exchange import blobs, jws, outqueue, received, replies, restored
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
-from consortium.exchange.commitment import b64, unb64
-from consortium.exchange.envelope import unframe
+from consortium.exchange.commitment import b64
 from consortium.exchange.identity import Identity
-from consortium.exchange.inbox import FeedBroken, Inbox, Item
+from consortium.exchange.inbox import Inbox
 from consortium.exchange.outbox import Draft, Post
 from consortium.exchange.own_kinds import HUB_MEMBER
-from consortium.exchange.settling import Place, settle
+from consortium.exchange.received import FeedBroken, Item
+from consortium.exchange.replies import Given, Page
+from consortium.exchange.settling import Place, settle, take_back
 from consortium.exchange.tables import AckRow, InboxRow, MarkRow, OutboxRow
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
@@ -32,7 +32,6 @@ from consortium.kernel.time import from_ms
 from consortium.ledger import journal, receipts, witness
 from consortium.ports import Clock, LinkDown, Wake
 
-_PULL_FRAMES_MAX = 3 * 256 + 1
 _RECEIPTS_AT_ONCE = 128
 
 
@@ -102,13 +101,13 @@ class Courier:
 
     def _run(self, done: Done, now: datetime) -> None:
         if not self.caller.greeted:
-            self._hello()
+            self._hello(now)
         self.state.trouble = ""
         done.pushed += self._push(now)
         done.pulled += self._pull(done, now)
         if self._acknowledge(now):
             done.pushed += self._push(now)
-        done.blobs += self._put_blobs() + self._get_blobs()
+        done.blobs += self._put_blobs() + self._get_blobs(now)
 
     def _went_well(self, now: datetime) -> None:
         if not self.state.online:
@@ -123,56 +122,88 @@ class Courier:
             self.wake.notify()
         self.caller.forget()
 
-    def _hello(self) -> None:
+    def _hello(self, now: datetime) -> None:
         answer = self.caller.hello()
         self.state.clock_off_s = answer.clock_off_s
-        with self.database.read() as session:
+        with self.database.write() as session:
+            restored.notice_hub(session, self.identity, answer.heads)
             marked = restored.is_restored(session, self.identity.node)
         if marked:
-            self._take_back(answer.heads)
+            self._take_back(answer.heads, now)
 
-    def _take_back(self, heads: dict[str, tuple[int, str]]) -> None:
-        """A restored node takes its feed first; with heads equal to its guard it may sign again."""
-        self._pull(Done(), self.clock.now())
+    def _take_back(self, heads: restored.Heads, now: datetime) -> None:
+        """The own entries of the feed come first.
+
+        Only with its numbers back may this node sign, and only a node that may sign can answer
+        what else it receives; with heads equal to its guard it goes on.
+        """
+        with self.database.write() as session:
+            after = self.inbox.cursor(session, self.member).number
+        more = True
+        while more:
+            page = replies.page(self.caller.request("/sync/pull", [], after=after))
+            with self.database.write() as session:
+                for item in page.items:
+                    self._own_again(session, item)
+                    after = item.number
+            more = page.more
         with self.database.write() as session:
             restored.clear_if_whole(session, self.identity, hub=heads)
+
+    def _own_again(self, session: Session, item: Item) -> None:
+        try:
+            entry = received.read(item)
+        except FeedBroken:
+            return  # the inbox meets it again, and says so
+        own = entry.header.node == self.identity.node
+        if own and jws.verify(entry.signed, self.identity.signer.public):
+            take_back(session, self.member, entry)
 
     def _push(self, now: datetime) -> int:
         moved = 0
         while True:
             with self.database.read() as session:
                 rows = outqueue.next_batch(session, self.identity.node, now=now)
+                if restored.is_restored(session, self.identity.node):
+                    rows = outqueue.covered(rows, self.identity.guard.heads)
+                else:
+                    self.identity.guard.advance(outqueue.heads_of(rows))
                 final = outqueue.given_up(rows, now=now)
                 packed = [outqueue.envelope_of(row).pack() for row in rows]
             if not rows:
                 return moved
-            self.identity.guard.advance(outqueue.heads_of(rows))
             body = self.caller.request("/sync/push", packed, final=final)
-            answered = [answers.read(one) for one in orjson.loads(body)["answers"]]
-            settled = self._settle([row.id for row in rows], answered, now)
+            given = replies.pushed(body, count=len(rows))
+            settled = self._settle([row.id for row in rows], given, now)
             moved += settled
             if settled < len(rows):
                 return moved
 
-    def _settle(self, ids: list[str], answered: list[Answer], now: datetime) -> int:
+    def _settle(self, ids: list[str], given: list[Given], now: datetime) -> int:
         """Write the answers into the outbox; gives how many got their place on the ledger."""
         settled = 0
         with self.database.write() as session:
-            for exchange, answer in zip(ids, answered, strict=True):
+            for exchange, one in zip(ids, given, strict=True):
                 row = session.get_one(OutboxRow, exchange)
-                if answer.status is Status.LEAF:
-                    settled += self._placed(row, answer)
-                    continue
-                self.state.trouble = outqueue.without_leaf(session, row, answer, now=now)
+                if one.answer.status is Status.LEAF:
+                    settled += self._placed(row, one.answer)
+                elif one.answer.jws == b64(row.jws_hash) and replies.hub_says(session, one):
+                    trouble = outqueue.without_leaf(session, row, one.answer, now=now)
+                    self.state.trouble = trouble
+                else:
+                    self.state.trouble = "sync.answer"
         return settled
 
     def _placed(self, row: OutboxRow, answer: Answer) -> bool:
         """Believe an answer only if its leaf holds this very JWS."""
-        view = journal.read_leaf(answer.leaf.encode("ascii"))
-        if view.jws != row.jws:
+        leaf = answer.leaf.encode()
+        try:
+            view = journal.read_leaf(leaf)
+        except Refusal:
+            view = None
+        if view is None or view.jws != row.jws:
             self.state.trouble = "sync.other_leaf"
             return False
-        leaf = answer.leaf.encode("ascii")
         settle(row, Place(answer.index, leaf, view.verdict, from_ms(view.time_ms)))
         return True
 
@@ -180,29 +211,27 @@ class Courier:
         taken = 0
         while True:
             with self.database.write() as session:
-                cursor = self.inbox.cursor(session, self.member)
-                after = cursor.number
+                after = self.inbox.cursor(session, self.member).number
                 seen = _seen_size(session)
                 wanted = self._receipts_wanted(session)
                 recipients = outqueue.undelivered(session, self.member)
             body = self.caller.request(
                 "/sync/pull", [], after=after, size=seen, receipts=wanted, acks=recipients
             )
-            meta, items = _items(body)
-            for item in items:
+            page = replies.page(body)
+            for item in page.items:
                 with self.database.write() as session:
                     self._take(session, item, now)
                 taken += 1
             with self.database.write() as session:
-                done.receipts += self._news(session, meta, seen, now)
-            if not meta["more"]:
+                done.receipts += self._news(session, page, seen, now)
+            if not page.more:
                 return taken
 
     def _take(self, session: Session, item: Item, now: datetime) -> None:
         try:
             self.inbox.take(session, self.member, item, now=now)
         except FeedBroken as broken:
-            self.state.trouble = "sync.feed"
             raise conflict("sync.feed") from broken
 
     def _receipts_wanted(self, session: Session) -> list[int]:
@@ -214,26 +243,25 @@ class Courier:
         )
         return list(rows)
 
-    def _news(self, session: Session, meta: dict[str, Any], seen: int, now: datetime) -> int:
+    def _news(self, session: Session, page: Page, seen: int, now: datetime) -> int:
         """Take the hub's checkpoint, receipts and acks, each only if it proves right."""
-        running = str(meta["running"])
         cursor = self.inbox.cursor(session, self.member)
-        if running and running != b64(cursor.running):
+        if page.running and page.running != b64(cursor.running):
             session.merge(MarkRow(name="alarm:feed", value="differs"))
             self.state.trouble = "sync.feed"
-        note = str(meta["checkpoint"])
-        if note and seen == _seen_size(session):
-            proof = [unb64(one) for one in meta["consistency"]]
-            view = witness.advance(session, note.encode(), proof, policy_bytes=self.policy, now=now)
+        if page.checkpoint and seen == _seen_size(session):
+            view = witness.advance(
+                session, page.checkpoint, page.consistency, policy_bytes=self.policy, now=now
+            )
             if isinstance(view, Refusal):
                 self.state.trouble = view.code
-        stored = sum(
-            self._keep_receipt(session, int(index), unb64(raw))
-            for index, raw in meta["receipts"].items()
-        )
-        for member, index in meta["acks"].items():
-            session.merge(AckRow(member=member, index=int(index), at=now))
-        return stored + len(meta["acks"])
+        news = sum(self._keep_receipt(session, index, raw) for index, raw in page.receipts.items())
+        for member, index in page.acks.items():
+            known = session.get(AckRow, member)
+            if known is None or known.index != index:
+                session.merge(AckRow(member=member, index=index, at=now))
+                news += 1
+        return news
 
     def _keep_receipt(self, session: Session, index: int, raw: bytes) -> bool:
         row = session.get(InboxRow, (self.member, index))
@@ -246,7 +274,9 @@ class Courier:
             self.state.trouble = refusal.code
             return False
         row.receipt = raw
-        if (own := session.get(OutboxRow, row.exchange)) is not None:
+        own = session.get(OutboxRow, row.exchange)
+        # an exchange signed again after a loss has one receipt for each of its leaves
+        if own is not None and own.index == index:
             own.receipt = raw
         return True
 
@@ -257,7 +287,6 @@ class Courier:
             cursor = self.inbox.cursor(session, self.member)
             if not cursor.to_ack or restored.is_restored(session, self.identity.node):
                 return False
-            cursor.to_ack = 0
             exchange = new_id(now)
             body = messages.build(
                 "ack",
@@ -279,20 +308,15 @@ class Courier:
             except Refusal as refusal:
                 self.state.trouble = refusal.code
                 return False
+            cursor.to_ack = 0
         return True
 
     def _put_blobs(self) -> int:
         moved = 0
         with self.database.read() as session:
-            queued = blobs.waiting(session, blobs.QUEUED)
-            sent = {
-                row.exchange
-                for row in queued
-                if (out := session.get(OutboxRow, row.exchange)) is not None
-                and out.member == self.member and out.state == "sent"
-            }  # fmt: skip
+            queued = blobs.to_send(session, self.member)
         for row in queued:
-            sealed = self.store.get(row.sha256) if row.exchange in sent else None
+            sealed = self.store.get(row.sha256)
             if sealed is None:
                 continue
             self.caller.request("/blobs", [sealed], blob=row.sha256, exchange=row.exchange)
@@ -301,51 +325,29 @@ class Courier:
             moved += 1
         return moved
 
-    def _get_blobs(self) -> int:
+    def _get_blobs(self, now: datetime) -> int:
         moved = 0
         with self.database.read() as session:
-            wanted = blobs.waiting(session, blobs.WANTED)
-            mine = set(
-                session.scalars(
-                    select(InboxRow.exchange).where(
-                        InboxRow.member == self.member,
-                        or_(*(InboxRow.exchange == row.exchange for row in wanted)),
-                    )
-                )
-            ) if wanted else set()  # fmt: skip
+            wanted = blobs.to_fetch(session, self.member)
         for row in wanted:
-            if row.exchange not in mine:
-                continue
             try:
                 sealed = self.caller.request("/blobs", [], blob=row.sha256, exchange=row.exchange)
             except Refusal:
-                continue  # not at the hub yet: the sender is still carrying it
-            if self.store.put(sealed) == row.sha256:
-                with self.database.write() as session:
+                sealed = b""  # not at the hub yet: the sender is still carrying it
+            whole = hashlib.sha256(sealed).hexdigest() == row.sha256
+            if whole:
+                self.store.put(sealed)
+            elif sealed:
+                self.state.trouble = "blob.damaged"
+            with self.database.write() as session:
+                if whole:
                     blobs.arrived(session, row.sha256, size=len(sealed))
-                moved += 1
+                else:
+                    blobs.tried(session, row.sha256, now=now)
+            moved += whole
         return moved
 
 
 def _seen_size(session: Session) -> int:
     view = witness.checkpoint_view(session)
     return view.size if view is not None else 0
-
-
-def _items(body: bytes) -> tuple[dict[str, Any], list[Item]]:
-    meta_raw, *rest = unframe(body, most=_PULL_FRAMES_MAX)
-    meta: dict[str, Any] = orjson.loads(meta_raw)
-    items: list[Item] = []
-    for place, one in enumerate(meta["items"]):
-        leaf, facts, sealed = rest[3 * place : 3 * place + 3]
-        has = int(one["has"])
-        items.append(
-            Item(
-                number=int(one["number"]),
-                index=int(one["index"]),
-                leaf=leaf,
-                facts=facts if has & 1 else None,
-                body=sealed if has & 2 else None,
-            )
-        )
-    return meta, items

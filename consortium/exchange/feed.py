@@ -101,6 +101,15 @@ class FeedItem:
     body: bytes | None
 
 
+def among(session: Session, member: str, indices: Sequence[int]) -> list[int]:
+    """Which of these entries are in a member's feed."""
+    return list(
+        session.scalars(
+            select(_FEED.c.entry).where(_FEED.c.member == member, _FEED.c.entry.in_(indices))
+        )
+    )
+
+
 def page(
     session: Session, member: str, *, after: int, limit: int, most_bytes: int
 ) -> list[FeedItem]:

@@ -15,6 +15,8 @@ import orjson
 
 from consortium.kernel.system import sync_folder, write_durably
 
+_TAIL_BYTES = 64 * 1024
+
 Heads = Mapping[str, tuple[int, str]]
 """Last (seq, hash) signed, by lane."""
 
@@ -51,7 +53,11 @@ class NodeGuard:
         self._paths = (inside / f"{node}.guard", outside / f"{node}.guard")
         self._lock = threading.Lock()
         self._heads: dict[str, tuple[int, str]] = {}
-        if kept := self.read():
+        try:
+            kept = self.read()
+        except GuardDamaged:
+            kept = None  # the node starts all the same, to show what it holds; it signs nothing
+        if kept is not None:
             self._heads = dict(kept.heads)
 
     def read(self) -> Kept | None:
@@ -96,16 +102,24 @@ def _read(path: Path) -> Kept | None:
 
 
 class HubGuard:
-    """The hub's append-only guard: checkpoints before they are published, leaves before answers."""
+    """The hub's append-only guard: checkpoints before they are published, leaves before answers.
+
+    One process appends; others may read beside it.
+    """
 
     def __init__(self, folder: Path, *, name: str = "hub") -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = folder / f"{name}.guardlog"
         self._lock = threading.Lock()
         fresh = not self._path.exists()
-        self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._handle = self._open()
+        self._covered = -1
+        self._end: int | None = None
         if fresh:
             sync_folder(folder)
+
+    def _open(self) -> int:
+        return os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def checkpoint(self, size: int, root: bytes) -> None:
         """Keep the size and root of a checkpoint that is about to be published."""
@@ -113,6 +127,7 @@ class HubGuard:
 
     def leaves(self, first: int, leaves: Sequence[tuple[bytes, bytes]]) -> None:
         """Keep (leaf, facts) from index `first` on, in one fsync, before any answer is given."""
+        covered = self.covered()
         self._append(
             [
                 {
@@ -123,12 +138,51 @@ class HubGuard:
                 for offset, (leaf, facts) in enumerate(leaves)
             ]
         )
+        self._covered = max(covered, first + len(leaves))
+
+    def covered(self) -> int:
+        """How far leaves are kept: the index after the last one."""
+        if self._covered < 0:
+            ends = (
+                int(str(record["from"])) if "from" in record else int(str(record["index"])) + 1
+                for record in self.records()
+                if "size" not in record
+            )
+            self._covered = max(ends, default=0)
+        return self._covered
 
     def _append(self, records: Sequence[Mapping[str, object]]) -> None:
+        """Write lines as a whole or not at all: what follows a torn line would be lost with it."""
         content = b"".join(orjson.dumps(record) + b"\n" for record in records)
         with self._lock:
-            os.write(self._handle, content)
-            os.fsync(self._handle)
+            start = self._whole_bytes() if self._end is None else self._end
+            try:
+                written = 0
+                while written < len(content):
+                    written += os.write(self._handle, content[written:])
+                os.fsync(self._handle)
+            except OSError:
+                self._end = None
+                os.ftruncate(self._handle, start)
+                raise
+            self._end = start + len(content)
+
+    def _whole_bytes(self) -> int:
+        """Where the last whole line ends; a power cut may have left a part of one behind it."""
+        size = self._path.stat().st_size
+        with self._path.open("rb") as file:
+            at = size
+            while at:
+                start = max(0, at - _TAIL_BYTES)
+                file.seek(start)
+                found = file.read(at - start).rfind(b"\n")
+                if found >= 0:
+                    at = start + found + 1
+                    break
+                at = start
+        if at < size:
+            os.ftruncate(self._handle, at)
+        return at
 
     def records(self) -> Iterator[dict[str, object]]:
         """Every record kept, oldest first; a torn last line (power cut) is left out."""
@@ -139,28 +193,28 @@ class HubGuard:
 
     def size(self) -> int:
         """The tree size that this guard can vouch for: what the database must not be short of."""
-        most = 0
-        for record in self.records():
-            if isinstance(record.get("size"), int):
-                most = max(most, int(str(record["size"])))
-            else:
-                most = max(most, int(str(record["index"])) + 1)
-        return most
+        sizes = (int(str(one["size"])) for one in self.records() if "size" in one)
+        return max([self.covered(), *sizes])
 
     def trim(self, size: int) -> None:
         """Drop leaves below `size` (covered by a backup entry), keeping the last checkpoint."""
+        covered = self.covered()
         with self._lock:
-            kept: list[bytes] = []
-            last: bytes = b""
+            self._whole_bytes()
+            kept = [orjson.dumps({"from": min(size, covered)}) + b"\n"]
+            last = b""
             for record in self.records():
                 line = orjson.dumps(record) + b"\n"
                 if "size" in record:
                     last = line
-                elif int(str(record["index"])) >= size:
+                elif "index" in record and int(str(record["index"])) >= size:
                     kept.append(line)
-            write_durably(self._path, last + b"".join(kept))
+            # an open file cannot be replaced on every system
             os.close(self._handle)
-            self._handle = os.open(self._path, os.O_WRONLY | os.O_APPEND, 0o600)
+            try:
+                write_durably(self._path, last + b"".join(kept))
+            finally:
+                self._handle, self._end = self._open(), None
 
     def close(self) -> None:
         os.close(self._handle)

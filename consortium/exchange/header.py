@@ -1,5 +1,6 @@
 """The header of an exchange: all that the ledger keeps of it, for ever (PROTOCOL 3)."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,9 +12,18 @@ VERSION = 1
 EVERYONE = "all"
 RECIPIENTS_MAX = 16
 PARENTS_MAX = 4
-_TEXT = ("id", "kind", "from", "node", "lane", "prev", "contract", "case", "at", "purpose")
-_HASHES = ("facts", "body")
-_FIELDS = frozenset((*_TEXT, *_HASHES, "parts", "v", "to", "seq", "after"))
+TOKEN = re.compile(r"[A-Za-z0-9_.:/+=@~-]{1,64}")
+"""What an id, kind or code may be: no comma, quote, space or control character, so that lists of
+them can be joined, and as long as the rows that keep it."""
+_MINUTE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}Z")
+# 43 characters hold 32 bytes and two bits over, which are zero
+_HASH = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_REQUIRED = {
+    "id": TOKEN, "kind": TOKEN, "from": TOKEN, "node": TOKEN, "lane": TOKEN, "prev": _HASH,
+    "facts": _HASH, "body": _HASH, "at": _MINUTE,
+}  # fmt: skip
+_OPTIONAL = {"contract": TOKEN, "case": TOKEN, "purpose": TOKEN, "parts": _HASH}
+_FIELDS = frozenset((*_REQUIRED, *_OPTIONAL, "v", "to", "seq", "after"))
 
 
 class Lane(StrEnum):
@@ -99,10 +109,9 @@ def parse(value: object) -> Header:
         )
     if unknown := value.keys() - _FIELDS:
         raise _bad(min(unknown)[:32])
-    texts = {name: _text(value, name) for name in (*_TEXT, *_HASHES, "parts")}
-    for name in ("id", "kind", "from", "node", "prev", "at", *_HASHES):
-        if not texts[name]:
-            raise _bad(name)
+    texts = {name: _text(value, name, form) for name, form in _REQUIRED.items()}
+    for name, form in _OPTIONAL.items():
+        texts[name] = _text(value, name, form) if name in value else ""
     seq = value.get("seq")
     if not isinstance(seq, int) or isinstance(seq, bool) or not 1 <= seq < 2**53:
         raise _bad("seq")
@@ -135,9 +144,9 @@ def _bad(field: str) -> Exception:
     return invalid("exchange.malformed", field=field)
 
 
-def _text(value: Mapping[str, Any], name: str) -> str:
-    text = value.get(name, "")
-    if not isinstance(text, str) or len(text) > 200 or not text.isascii() or not text.isprintable():
+def _text(value: Mapping[str, Any], name: str, form: re.Pattern[str]) -> str:
+    text = value.get(name)
+    if not isinstance(text, str) or form.fullmatch(text) is None:
         raise _bad(name)
     return text
 
@@ -146,7 +155,6 @@ def _names(value: Mapping[str, Any], name: str, *, most: int) -> tuple[str, ...]
     names = value.get(name, [])
     if not isinstance(names, list) or len(names) > most:
         raise _bad(name)
-    for one in names:
-        if not isinstance(one, str) or not one or len(one) > 64 or not one.isascii():
-            raise _bad(name)
+    if not all(isinstance(one, str) and TOKEN.fullmatch(one) for one in names):
+        raise _bad(name)
     return tuple(names)

@@ -4,6 +4,8 @@ Called by the in-process link of the hub's own members and by the HTTP face alik
 one way to share. The wire is described in PROTOCOL.md beside this file.
 """
 
+import hashlib
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,11 +19,13 @@ from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import frames, unframe
+from consortium.exchange.header import TOKEN
 from consortium.exchange.identity import Identity
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.kinds import QueryType
 from consortium.exchange.limits import (
     BLOB_MAX_BYTES,
+    PARTS_MAX,
     PULL_MAX_BYTES,
     PUSH_MAX_BYTES,
     PUSH_MAX_EXCHANGES,
@@ -37,6 +41,8 @@ from consortium.ports import Clock, Reply
 Handler = Callable[[bytes], Reply]
 _RECEIPTS_MAX = 256
 _MEMBERS_MAX = 600
+_INDEX_MAX = 2**53
+_SHA256 = re.compile("[0-9a-f]{64}")
 _STATUS = {
     RefusalKind.INVALID: 400,
     RefusalKind.FORBIDDEN: 403,
@@ -135,7 +141,7 @@ class HubDesk:
             _member, statement, raws = self._opened(
                 session, "/sync/push", body, most=PUSH_MAX_EXCHANGES
             )
-        final = frozenset(str(one) for one in statement.get("final", ()) if isinstance(one, str))
+        final = frozenset(one for one in _listed(statement, "final") if isinstance(one, str))
         answers = self._admission.admit(raws, final=final)
         return _json({"answers": [self._answer(answer) for answer in answers]})
 
@@ -169,19 +175,27 @@ class HubDesk:
                 "running": b64(items[-1].running) if items else "",
                 "more": bool(items) and _has_more(session, member, items[-1].number),
                 "time_ms": to_ms(self._clock.now()),
-                **self._ledger_news(session, statement),
+                **self._ledger_news(session, member, statement),
             }
         parts = [orjson.dumps(meta)]
         for item in items:
             parts += [leaves[item.index], item.facts or b"", item.body or b""]
         return Reply(200, frames(parts), {"content-type": "application/octet-stream"})
 
-    def _ledger_news(self, session: Session, statement: Mapping[str, Any]) -> dict[str, Any]:
-        """Newest checkpoint with a consistency proof, receipts asked for, acks of recipients."""
-        wanted = [one for one in statement.get("receipts", ()) if isinstance(one, int)]
-        members = [one for one in statement.get("acks", ()) if isinstance(one, str)]
-        found = receipts.receipts(session, wanted[:_RECEIPTS_MAX])
-        acks = state.read_many(session, [f"ack:{one}" for one in members[:_MEMBERS_MAX]])
+    def _ledger_news(
+        self, session: Session, member: str, statement: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Newest checkpoint with a consistency proof, receipts asked for, acks of recipients.
+
+        A receipt holds the leaf: a member gets those of its own feed and no others.
+        """
+        wanted = [one for one in _listed(statement, "receipts") if _is_index(one)]
+        members = [one for one in _listed(statement, "acks") if isinstance(one, str)]
+        own = feed.among(session, member, wanted[:_RECEIPTS_MAX])
+        found = receipts.receipts(session, own)
+        acks = state.read_many(
+            session, [f"ack:{one}" for one in members[:_MEMBERS_MAX] if TOKEN.fullmatch(one)]
+        )
         seen = _number(statement, "size")
         newest = publisher.latest(session)
         return {
@@ -218,6 +232,8 @@ class HubDesk:
         with self._database.read() as session:
             member, statement, rest = self._opened(session, "/blobs", body, most=1)
             exchange, digest = str(statement.get("exchange", "")), str(statement.get("blob", ""))
+            if not TOKEN.fullmatch(exchange) or not _SHA256.fullmatch(digest):
+                raise missing("blob.unknown")
             entries = session.execute(
                 select(EntryRow.sender, EntryRow.recipients, EntryRow.verdict).where(
                     EntryRow.exchange == exchange
@@ -242,12 +258,16 @@ class HubDesk:
             return row is not None and row.exchange == exchange
 
     def _put_blob(self, sealed: bytes, digest: str, exchange: str) -> Reply:
+        """Keep a sealed file; an exchange has at most as many as its header can commit to."""
         if len(sealed) > BLOB_MAX_BYTES:
             raise Refusal(RefusalKind.TOO_LARGE, "blob.too_large", limit_mb=5)
-        if self._store.put(sealed) != digest:
+        if hashlib.sha256(sealed).hexdigest() != digest:
             raise invalid("blob.damaged")
         with self._database.write() as session:
+            journal.lock_head(session)
             if session.get(BlobRow, digest) is None:
+                if blobs.count(session, exchange) >= PARTS_MAX:
+                    raise invalid("blob.too_many", limit=PARTS_MAX)
                 session.add(
                     BlobRow(
                         sha256=digest, size=len(sealed), state=blobs.SENT, exchange=exchange,
@@ -255,6 +275,7 @@ class HubDesk:
                         sent=len(sealed),
                     )
                 )  # fmt: skip
+            self._store.put(sealed)
         return _json({"blob": digest, "size": len(sealed)})
 
 
@@ -264,9 +285,20 @@ def _has_more(session: Session, member: str, number: int) -> bool:
 
 def _number(statement: Mapping[str, Any], name: str) -> int:
     value = statement.get(name, 0)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not _is_index(value):
+        raise invalid("exchange.malformed", field=name)
+    return int(value)
+
+
+def _listed(statement: Mapping[str, Any], name: str) -> list[Any]:
+    value = statement.get(name, [])
+    if not isinstance(value, list):
         raise invalid("exchange.malformed", field=name)
     return value
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INDEX_MAX
 
 
 def _json(value: Mapping[str, Any]) -> Reply:

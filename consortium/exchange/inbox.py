@@ -5,7 +5,6 @@ is taken in one transaction: inbox row, shared state, local rows, cursor.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -19,51 +18,22 @@ from consortium.exchange.judgement import (
     fold,
     key_public,
     open_checked,
-    outcome_of,
+    resolved,
     subjects_of,
     verdict_text,
 )
 from consortium.exchange.kinds import ExchangeKind, Opened, Registry, placed
-from consortium.exchange.outbox import Draft, Post, holds
-from consortium.exchange.settling import Place, settle, taken_back
+from consortium.exchange.objections import QUIET, dispute, refuse_body
+from consortium.exchange.outbox import Post, holds
+from consortium.exchange.received import Entry, FeedBroken, Item, read, row_of
+from consortium.exchange.settling import take_back
 from consortium.exchange.state import Held
-from consortium.exchange.tables import FeedCursorRow, InboxRow, OutboxRow, OwnHeadRow
-from consortium.fhir import message as messages
+from consortium.exchange.tables import FeedCursorRow
 from consortium.kernel import crash
 from consortium.kernel.errors import Refusal, invalid
-from consortium.kernel.ids import new_id
-from consortium.kernel.time import from_ms
 from consortium.ledger import journal
 
 APPLIED, KEPT, ALARM, REFUSED, NEWER = "applied", "kept", "alarm", "refused", "newer"
-_QUIET = ("ack/1", "feed.heads/1")
-
-
-class FeedBroken(Exception):  # noqa: N818 - a state of the feed
-    """The feed does not go on from where this member stands: nothing more is taken."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One entry as pulled: facts and body are None where this member may not see them."""
-
-    number: int
-    index: int
-    leaf: bytes
-    facts: bytes | None
-    body: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """A pulled entry whose leaf has been read."""
-
-    item: Item
-    signed: jws.Signed
-    time: datetime
-    verdict: str
-    ok: bool
-    words: tuple[str, ...]
 
 
 class Inbox:
@@ -96,27 +66,28 @@ class Inbox:
         cursor = self.cursor(session, member)
         if item.number != cursor.number + 1 or item.index <= cursor.index:
             raise FeedBroken(f"number {item.number} after {cursor.number}")
-        entry = _read(item)
-        row = _inbox_row(member, entry)
+        entry = read(item)
+        row = row_of(member, entry, state=KEPT)
         session.add(row)
         cursor.number, cursor.index = item.number, item.index
         cursor.running = running_hash(cursor.running, item.index, journal.hash_leaf(item.leaf))
-        if entry.signed.header.kind not in _QUIET:
+        if entry.header.kind not in QUIET:
             cursor.to_ack = 1
         row.state, row.alarm = self._judge_and_apply(session, member, entry, now=now)
         session.flush()
-        if row.state == ALARM:
-            self._dispute(session, member, entry, row.alarm, now=now)
+        if row.state == ALARM and self._folds:
+            dispute(session, self._post, member, entry, row.alarm, now=now)
         return row.state
 
     def _judge_and_apply(
-        self, session: Session, member: str, entry: _Entry, *, now: datetime
+        self, session: Session, member: str, entry: Entry, *, now: datetime
     ) -> tuple[str, str]:
-        header = entry.signed.header
+        header = entry.header
         values = Held(session)
-        if alarm := self._not_authentic(entry, values):
+        if alarm := self._not_authentic(member, entry, values):
             return ALARM, alarm
-        self._own(session, member, entry)
+        if header.node == self._post.identities.of(member).node:
+            take_back(session, member, entry)
         kind = self._registry.kind(header.kind)
         if kind is None:
             return NEWER, "update_needed"
@@ -124,20 +95,24 @@ class Inbox:
         if isinstance(facts, Refusal):
             return (REFUSED, "") if not entry.ok else (ALARM, facts.code)
         if not entry.ok:
-            if header.sender == member:
+            # a duplicate counts as what it repeats, which has been told already
+            if header.sender == member and entry.words[0] != "duplicate":
                 self._told_refused(session, member, kind, entry, facts, now=now)
             return REFUSED, ""
-        names = self._names(kind, entry, facts, values)
-        if self._folds and (alarm := self._differs(kind, entry, facts, names, values, member)):
-            return ALARM, alarm
-        before = {name: values.get(name) for name in names}
+        before: dict[str, Value | None] = {}
         if self._folds:
+            names = self._names(kind, entry, facts, values)
+            if alarm := self._differs(kind, entry, facts, names, values, member):
+                return ALARM, alarm
+            before = {name: values.get(name) for name in names}
             self._fold(kind, entry, facts, names, values, member)
         return self._apply(session, member, kind, entry, facts, before, now=now)
 
-    def _not_authentic(self, entry: _Entry, values: Held) -> str:
-        """The signature, by a key valid at that index: an alarm's code, or nothing."""
-        header = entry.signed.header
+    def _not_authentic(self, member: str, entry: Entry, values: Held) -> str:
+        """Addressed to this member and signed by a key valid at that index, or an alarm's code."""
+        header = entry.header
+        if member not in header.members and not header.everyone:
+            return "address"
         record = values.get(f"key:{header.node}")
         if record is None and entry.item.index == 0:
             kind = self._registry.kind(header.kind)
@@ -152,21 +127,21 @@ class Inbox:
             return "signature"
         return ""
 
-    def _facts(self, kind: ExchangeKind, entry: _Entry) -> Facts | Refusal:
+    def _facts(self, kind: ExchangeKind, entry: Entry) -> Facts | Refusal:
         sent = entry.item.facts
         if sent is None:
             return invalid("exchange.facts", field="absent")
-        return open_checked(kind, entry.signed.header, sent)
+        return open_checked(kind, entry.header, sent)
 
-    def _names(self, kind: ExchangeKind, entry: _Entry, facts: Facts, values: Held) -> list[str]:
-        names = subjects_of(self._registry, kind, entry.signed.header, facts, entry.time)
+    def _names(self, kind: ExchangeKind, entry: Entry, facts: Facts, values: Held) -> list[str]:
+        names = subjects_of(self._registry, kind, entry.header, facts, entry.time)
         values.load(names)
-        return values.resolve(names)
+        return resolved(self._registry, values, names)
 
     def _differs(
         self,
         kind: ExchangeKind,
-        entry: _Entry,
+        entry: Entry,
         facts: Facts,
         names: Sequence[str],
         values: Held,
@@ -176,20 +151,20 @@ class Inbox:
         all_held = all(holds(self._registry, name, values, member) for name in names)
         if not all_held:
             return ""
-        verdict = evaluate(self._registry, kind, entry.signed.header, facts, values, entry.time)
+        verdict = evaluate(self._registry, kind, entry.header, facts, values, entry.time)
         text = verdict_text(verdict)
         return "" if text == entry.verdict else text.split(" ")[0][:64] or "differs"
 
     def _fold(
         self,
         kind: ExchangeKind,
-        entry: _Entry,
+        entry: Entry,
         facts: Facts,
         names: Sequence[str],
         values: Held,
         member: str,
     ) -> None:
-        header = entry.signed.header
+        header = entry.header
         held = [name for name in names if holds(self._registry, name, values, member)]
         moved = fold(self._registry, kind, header, facts, entry.time, entry.words, held, values)
         for name, value in moved.items():
@@ -208,7 +183,7 @@ class Inbox:
         session: Session,
         member: str,
         kind: ExchangeKind,
-        entry: _Entry,
+        entry: Entry,
         facts: Facts,
         before: dict[str, Value | None],
         *,
@@ -216,11 +191,11 @@ class Inbox:
     ) -> tuple[str, str]:
         opened = self._opened(session, member, kind, entry, facts, before, now=now)
         if isinstance(opened, Refusal):
-            self._refuse_body(session, member, entry, opened, now=now)
+            refuse_body(session, self._post, member, entry, opened.code, now=now)
             return KEPT, opened.code
         refusal = self._look_inside(session, kind, opened)
         if refusal is not None and not opened.mine:
-            self._refuse_body(session, member, entry, refusal, now=now)
+            refuse_body(session, self._post, member, entry, refusal.code, now=now)
             return KEPT, refusal.code
         kind.apply(session, opened)
         crash.point(f"inbox.apply:{kind.name}")
@@ -231,7 +206,7 @@ class Inbox:
         session: Session,
         member: str,
         kind: ExchangeKind,
-        entry: _Entry,
+        entry: Entry,
         facts: Facts,
         before: dict[str, Value | None],
         *,
@@ -242,7 +217,7 @@ class Inbox:
             try:
                 message = bodies.open_message(
                     kind,
-                    entry.signed.header,
+                    entry.header,
                     entry.item.body,
                     self._post.identities.of(member),
                     now=now,
@@ -251,7 +226,7 @@ class Inbox:
                 return refusal
         return Opened(
             member=member,
-            header=entry.signed.header,
+            header=entry.header,
             facts=facts,
             message=message,
             index=entry.item.index,
@@ -283,7 +258,7 @@ class Inbox:
         session: Session,
         member: str,
         kind: ExchangeKind,
-        entry: _Entry,
+        entry: Entry,
         facts: Facts,
         *,
         now: datetime,
@@ -291,106 +266,3 @@ class Inbox:
         opened = self._opened(session, member, kind, entry, facts, {}, now=now)
         if not isinstance(opened, Refusal):
             kind.refused(session, opened)
-
-    def _own(self, session: Session, member: str, entry: _Entry) -> None:
-        """An entry of this node: its outbox row gets its index; a lost row is taken back."""
-        header = entry.signed.header
-        if member != header.sender or header.node != self._post.identities.of(member).node:
-            return
-        row = session.get(OutboxRow, header.id)
-        if row is None and entry.item.facts is not None and entry.item.body is not None:
-            session.add(
-                taken_back(
-                    member,
-                    entry.signed,
-                    facts=entry.item.facts,
-                    body=entry.item.body,
-                    place=Place(entry.item.index, entry.item.leaf, entry.verdict, entry.time),
-                )
-            )
-        elif row is not None and row.jws_hash == entry.signed.digest:
-            settle(row, Place(entry.item.index, entry.item.leaf, entry.verdict, entry.time))
-        head = session.get(OwnHeadRow, (header.node, header.lane.value))
-        if head is None:
-            head = OwnHeadRow(node=header.node, lane=header.lane.value, seq=0, hash="")
-            session.add(head)
-        if header.seq > head.seq:
-            head.seq, head.hash = header.seq, jws.digest_text(entry.signed.raw)
-
-    def _refuse_body(
-        self, session: Session, member: str, entry: _Entry, refusal: Refusal, *, now: datetime
-    ) -> None:
-        header = entry.signed.header
-        if header.sender == member or header.kind in ("body.refuse/1", *_QUIET) or header.everyone:
-            return
-        body = messages.build(
-            "body.refuse",
-            source=member,
-            destinations=(header.sender,),
-            resources=[messages.parameters(of=header.id, code=refusal.code)],
-            exchange_id=(exchange := new_id(now)),
-            now=now,
-        )
-        self._post.send(
-            session,
-            Draft(
-                id=exchange, kind="body.refuse/1", sender=member, to=(header.sender,), body=body,
-                case=header.case,
-            ),
-            now=now,
-        )  # fmt: skip
-
-    def _dispute(
-        self, session: Session, member: str, entry: _Entry, found: str, *, now: datetime
-    ) -> None:
-        """Tell the hub that this member finds another verdict than the leaf says."""
-        if not self._folds:
-            return
-        verdict = entry.verdict.split(" ")[0]
-        body = messages.build(
-            "dispute.raise",
-            source=member,
-            destinations=("consortium",),
-            resources=[
-                messages.parameters(index=entry.item.index, verdict=verdict, found=found or "node")
-            ],
-            exchange_id=(exchange := new_id(now)),
-            now=now,
-        )
-        draft = Draft(
-            id=exchange, kind="dispute.raise/1", sender=member, to=("consortium",), body=body
-        )
-        try:
-            self._post.send(session, draft, now=now)
-        except Refusal:
-            return  # a node that may not sign yet still keeps the alarm in its inbox row
-
-
-def _read(item: Item) -> _Entry:
-    try:
-        time_ms, verdict, raw = journal.read_leaf(item.leaf)
-        signed = jws.parse(raw)
-    except (Refusal, ValueError) as error:
-        raise FeedBroken(f"leaf {item.index}") from error
-    ok, words = outcome_of(verdict)
-    return _Entry(item, signed, from_ms(time_ms), verdict, ok, words)
-
-
-def _inbox_row(member: str, entry: _Entry) -> InboxRow:
-    header = entry.signed.header
-    return InboxRow(
-        member=member,
-        index=entry.item.index,
-        number=entry.item.number,
-        exchange=header.id,
-        kind=header.kind,
-        case=header.case,
-        sender=header.sender,
-        time=entry.time,
-        verdict=entry.verdict,
-        leaf=entry.item.leaf,
-        facts=entry.item.facts,
-        body=entry.item.body,
-        state=KEPT,
-        alarm="",
-    )

@@ -5,40 +5,19 @@ PROTOCOL 4, 2. Everything here is pure over the values given.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from consortium.exchange.commitment import commit_facts, open_facts, unb64
 from consortium.exchange.facts import Facts, Value, check
 from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Registry, Values, Verdict
+from consortium.exchange.state import Held
 from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
 
 OK = "ok"
 _BASES = ("explicit", "emergency", "statutory")
 _WORDS_MAX = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """A verdict with the facts that it was made over (empty when they could not be read)."""
-
-    verdict: Verdict
-    facts: Facts
-
-    @property
-    def ok(self) -> bool:
-        return isinstance(self.verdict, str)
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        """Outcome words of an admitted exchange."""
-        return tuple(self.verdict.split()) if isinstance(self.verdict, str) else ()
-
-    @property
-    def text(self) -> str:
-        """The verdict as the leaf holds it."""
-        return verdict_text(self.verdict)
+_SUBJECT_MAX = 200
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -94,9 +73,20 @@ def open_checked(kind: ExchangeKind, header: Header, sent: bytes) -> Facts | Ref
 def subjects_of(
     registry: Registry, kind: ExchangeKind, header: Header, facts: Facts, time: datetime
 ) -> list[str]:
-    """Every subject that the checks of this exchange read or that its step moves."""
+    """Every subject that the checks of this exchange read or that its step moves.
+
+    Raises:
+        Refusal: `exchange.facts` when the facts make a name longer than a row keeps.
+    """
     names = [*kind.subjects(header, facts), *registry.permit.subjects(kind, header, facts, time)]
+    if any(len(name) > _SUBJECT_MAX for name in names):
+        raise invalid("exchange.facts", field="subject")
     return list(dict.fromkeys(names))
+
+
+def resolved(registry: Registry, values: Held, names: Sequence[str]) -> list[str]:
+    """Names with links followed; what a link names in no known family is nobody's, left out."""
+    return [name for name in values.resolve(names) if name.partition(":")[0] in registry.families]
 
 
 def evaluate(
@@ -154,11 +144,18 @@ def fold(
     names: Sequence[str],
     values: Values,
 ) -> dict[str, Value]:
-    """The new values of the subjects that an admitted exchange moves."""
+    """The new values of the subjects that an admitted exchange moves.
+
+    A case that moves is marked with the exchange that moved it (`last`: its id, its sender), so
+    that a body can be refused only while nothing stands on it.
+    """
     moved: dict[str, Value] = {}
     for name in names:
         old = values.get(name)
         new = registry.step(kind, name, old, header, facts, time, words)
-        if new is not None and new != old:
-            moved[name] = new
+        if new is None or new == old:
+            continue
+        if name.startswith("case:"):
+            new = {**new, "last": {"id": header.id, "by": header.sender}}
+        moved[name] = new
     return moved

@@ -28,16 +28,15 @@ FIRST_PREV = b64(bytes(32))
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A parsed JWS whose signature has not been checked yet."""
+    """A parsed JWS whose signature has not been checked yet.
+
+    `digest` is the SHA-256 of the JWS as it stands: its identity, and `prev` of the next.
+    """
 
     raw: bytes
     header: Header
     signature: bytes
-
-    @property
-    def digest(self) -> bytes:
-        """SHA-256 of the JWS as it stands: its identity, and `prev` of the next."""
-        return hashlib.sha256(self.raw).digest()
+    digest: bytes
 
 
 def protected(kid: str) -> str:
@@ -72,7 +71,7 @@ def parse(raw: bytes) -> Signed:
     header = headers.parse(value)
     if first != protected(header.node) or orjson.dumps(header.json()) != payload:
         raise invalid("exchange.malformed", field="form")
-    return Signed(raw=raw, header=header, signature=signature)
+    return Signed(raw, header, signature, hashlib.sha256(raw).digest())
 
 
 def verify(signed: Signed, public: bytes) -> bool:

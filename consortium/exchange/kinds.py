@@ -27,9 +27,10 @@ Verdict = str | Refusal
 """Outcome words of an admitted exchange (at most three, often none), or why it is refused."""
 
 
-HERE: int = -1
+HERE: int = -(2**53)
 """In a value that `step` returns: the index of this very entry. The fold puts the number in its
-place (`"from": HERE`), so that a step needs no index and stays a function of its arguments."""
+place (`"from": HERE`), so that a step needs no index and stays a function of its arguments. No
+fact can hold this number, so that nobody can send the placeholder."""
 
 
 class Values(Protocol):

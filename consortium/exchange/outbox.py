@@ -4,22 +4,23 @@ An exchange that stands here is a promise of this node: it is pushed until the h
 through restarts and cuts, and its number is never given to another.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import event, select
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from consortium.exchange import blobs, commitment, state
+from consortium.exchange import blobs, commitment, promise, state
 from consortium.exchange.commitment import Part
 from consortium.exchange.envelope import check_sizes
 from consortium.exchange.facts import Facts, check
 from consortium.exchange.header import EVERYONE, Header, Lane
 from consortium.exchange.identity import Identities, Identity
-from consortium.exchange.judgement import evaluate, subjects_of
+from consortium.exchange.judgement import evaluate, resolved, subjects_of
 from consortium.exchange.jws import FIRST_PREV, digest_text, sign
 from consortium.exchange.kinds import ExchangeKind, Registry
 from consortium.exchange.sealing import seal
@@ -136,10 +137,14 @@ class Post:
         identity = self.identities.of(draft.sender)
         refuse_if_restored(session, identity.node)
         ready = self._ready(session, draft, now=now)
-        row = self._sign(session, draft, ready, identity, now=now)
+        head = _lock_head(session, identity.node, ready.lane)
+        # on a server two clicks of one form may both have come this far
+        if (row := session.get(OutboxRow, draft.id)) is not None:
+            return _queued(row, again=True)
+        row = self._sign(session, draft, ready, identity, head, now=now)
         session.add(row)
         session.flush()
-        self._after_commit(session, identity)
+        promise.keep(session, identity, self._wake)
         return _queued(row)
 
     def _ready(self, session: Session, draft: Draft, *, now: datetime) -> _Ready:
@@ -150,20 +155,20 @@ class Post:
         facts = kind.facts_of(message)
         if refusal := check(dict(facts), kind.rules):
             raise refusal
-        waiting = self.pending(session, case=draft.case) if draft.case else []
-        after = (waiting[-1].id,) if waiting else ()
+        waiting = _last_waiting(session, draft)
+        after = (waiting,) if waiting else ()
         header = _header(draft, facts, kind)
         values = state.Held(session)
         names = subjects_of(self.registry, kind, header, facts, now)
         values.load(names)
-        judge = not waiting and self._holds_all(names, values, draft.sender)
+        judge = not waiting and all(
+            holds(self.registry, name, values, draft.sender)
+            for name in resolved(self.registry, values, names)
+        )
         verdict = evaluate(self.registry, kind, header, facts, values, now, judge=judge)
         if isinstance(verdict, Refusal):
             raise verdict
         return _Ready(kind, facts, header.lane, after)
-
-    def _holds_all(self, names: Sequence[str], values: state.Held, member: str) -> bool:
-        return all(holds(self.registry, name, values, member) for name in values.resolve(names))
 
     def _sign(
         self,
@@ -171,6 +176,7 @@ class Post:
         draft: Draft,
         ready: _Ready,
         identity: Identity,
+        head: OwnHeadRow,
         *,
         now: datetime,
     ) -> OutboxRow:
@@ -179,10 +185,6 @@ class Post:
         plain = commitment.plain_body(draft.body, salt)
         body = seal(plain, self._recipients(session, draft)) if ready.kind.sealed else plain
         parts = blobs.attach(session, draft.attachments, exchange=draft.id)
-        head = session.get(OwnHeadRow, (identity.node, ready.lane.value))
-        if head is None:
-            head = OwnHeadRow(node=identity.node, lane=ready.lane.value, seq=0, hash=FIRST_PREV)
-            session.add(head)
         header = Header(
             id=draft.id,
             kind=draft.kind,
@@ -217,20 +219,35 @@ class Post:
             found += [value["sealing"], *([value["recovery"]] if value.get("recovery") else [])]
         return found
 
-    def _after_commit(self, session: Session, identity: Identity) -> None:
-        heads = {
-            row.lane: (row.seq, row.hash)
-            for row in session.scalars(select(OwnHeadRow).where(OwnHeadRow.node == identity.node))
-        }
 
-        def promise(session: Session) -> None:
-            # the end of a savepoint comes here too: a crash after it would undo what a guard holds
-            if session.in_nested_transaction():
-                return
-            identity.guard.advance(heads)
-            self._wake.notify()
+def _lock_head(session: Session, node: str, lane: Lane) -> OwnHeadRow:
+    """The head of a lane, held until the transaction ends: two threads never sign one number."""
+    head = session.get(OwnHeadRow, (node, lane.value), with_for_update=True)
+    if head is not None:
+        return head
+    try:
+        with session.begin_nested():
+            session.add(OwnHeadRow(node=node, lane=lane.value, seq=0, hash=FIRST_PREV))
+    except IntegrityError:
+        pass  # another thread has just begun this lane
+    return session.get_one(OwnHeadRow, (node, lane.value), with_for_update=True)
 
-        event.listen(session, "after_commit", promise)
+
+def _last_waiting(session: Session, draft: Draft) -> str:
+    """The sender's last exchange of the case that has no answer yet (PROTOCOL 3, `after`)."""
+    if not draft.case:
+        return ""
+    last = session.scalar(
+        select(OutboxRow.id)
+        .where(
+            OutboxRow.member == draft.sender,
+            OutboxRow.case == draft.case,
+            OutboxRow.state.in_(PENDING),
+        )
+        .order_by(OutboxRow.queued_at.desc(), OutboxRow.seq.desc())
+        .limit(1)
+    )
+    return last or ""
 
 
 def holds(registry: Registry, name: str, values: state.Held, member: str) -> bool:

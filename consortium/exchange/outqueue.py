@@ -1,19 +1,20 @@
 """Which exchanges go next, and what an answer without a leaf means for them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 import orjson
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from consortium.exchange import restored
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.envelope import Envelope
 from consortium.exchange.header import EVERYONE, Lane
 from consortium.exchange.jws import digest_text
 from consortium.exchange.limits import PUSH_MAX_EXCHANGES
 from consortium.exchange.outbox import HELD, PENDING, QUEUED
-from consortium.exchange.tables import AckRow, MarkRow, OutboxRow
+from consortium.exchange.tables import AckRow, OutboxRow
 
 GIVE_UP = timedelta(hours=24)
 HELD_AGAIN = timedelta(minutes=5)
@@ -101,6 +102,11 @@ def heads_of(rows: Sequence[OutboxRow]) -> dict[str, tuple[int, str]]:
     return heads
 
 
+def covered(rows: Sequence[OutboxRow], heads: Mapping[str, tuple[int, str]]) -> list[OutboxRow]:
+    """What a restored node may still push: numbers that its guard knows to be promised."""
+    return [row for row in rows if row.seq <= heads.get(row.lane, (0, ""))[0]]
+
+
 def given_up(rows: Sequence[OutboxRow], *, now: datetime) -> list[str]:
     """Digests of exchanges that have waited 24 h for a parent (PROTOCOL 4, `final`)."""
     return [
@@ -130,7 +136,8 @@ def without_leaf(session: Session, row: OutboxRow, answer: Answer, *, now: datet
                 .values(state=QUEUED)
             )
         case Status.FORK:
-            session.merge(MarkRow(name=f"restored:{row.node}", value="fork"))
+            restored.mark(session, row.node, restored.FORK)
+            row.state, row.answered_at = HELD, now
         case _:
             row.state, row.answered_at = HELD, now
     return _TROUBLE[answer.status]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, ClassVar
 from sqlalchemy.orm import Session
 
 from consortium.exchange import facts as rules
-from consortium.exchange.commitment import b64
+from consortium.exchange import jws, state
+from consortium.exchange.commitment import b64, unb64
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import (
@@ -79,7 +80,8 @@ class Ack(_FromParameters):
         if opened.member != HUB_MEMBER:
             return
         row = session.get(FeedRow, (opened.header.sender, opened.facts["number"]))
-        if row is None or b64(row.running) != opened.facts["running"]:
+        seen = (row.index, b64(row.running)) if row is not None else None
+        if seen != (opened.facts["index"], opened.facts["running"]):
             session.merge(MarkRow(name=f"alarm:feed:{opened.header.sender}", value="differs"))
 
 
@@ -97,7 +99,7 @@ class BodyRefuse(_FromParameters):
         if not header.case:
             return ""
         case = values.get(f"case:{header.case}")
-        if case is None or header.sender not in case["parties"]:
+        if case is None or header.sender not in case["parties"] or header.sender in header.to:
             return forbidden("exchange.not_party")
         return ""
 
@@ -105,8 +107,9 @@ class BodyRefuse(_FromParameters):
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
-        if old is None:
-            return None
+        """Only what the refused exchange itself did is put back, and only for its own sender."""
+        if old is None or old.get("last") != {"id": facts["of"], "by": header.to[0]}:
+            return old
         return {
             **old,
             "state": old.get("prior") or old["state"],
@@ -182,21 +185,35 @@ class NodeSuspend(_FromParameters):
 
     def inspect(self, session: Session, opened: Opened) -> Refusal | None:
         """Both JWS are in the body: anyone can see that one number was given twice."""
-        from consortium.exchange import jws
-
         if opened.message is None:
             return None
         evidence = messages.json_of(opened.message, "evidence")
+        key = state.read(session, f"key:{opened.facts['node']}")
         try:
-            pair = [jws.parse(str(evidence[part]).encode()) for part in ("first", "second")]
+            first, second = (jws.parse(str(evidence[one]).encode()) for one in ("first", "second"))
         except (KeyError, TypeError, Refusal):
             return invalid("exchange.evidence")
-        first, second = (one.header for one in pair)
-        same_number = (first.node, first.lane, first.seq) == (second.node, second.lane, second.seq)
-        broken_chain = first.node == second.node and first.seq + 1 == second.seq
-        if not (same_number or broken_chain) or first.node != opened.facts["node"]:
+        named = (opened.facts["first"], opened.facts["second"])
+        public = unb64(key["public"]) if key is not None else b""
+        if (
+            (b64(first.digest), b64(second.digest)) != named
+            or {first.header.node, second.header.node} != {opened.facts["node"]}
+            or not (jws.verify(first, public) and jws.verify(second, public))
+            or not _two_histories(first, second)
+        ):
             return invalid("exchange.evidence")
         return None
+
+
+def _two_histories(first: jws.Signed, second: jws.Signed) -> bool:
+    """Whether no one chain holds both: a number given twice, or a next one that denies the first.
+
+    `first` has its leaf, so it is the history that stands.
+    """
+    one, two = first.header, second.header
+    if one.lane != two.lane or first.raw == second.raw:
+        return False
+    return one.seq == two.seq or (one.seq + 1 == two.seq and two.prev != b64(first.digest))
 
 
 class Backup(_FromParameters):

@@ -7,6 +7,7 @@ request is a statement signed by the node's key over path, content and nonce, ta
 import hashlib
 import hmac
 import os
+import re
 import threading
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -23,6 +24,7 @@ from consortium.ports import Signer
 HELLO, REQUEST, ANSWER = "hello", "request", "answer"
 NONCE_LIFE = timedelta(minutes=15)
 _SEEN_MAX = 100_000
+_STAMP = re.compile("[0-9]{1,15}")
 
 
 def make(
@@ -72,9 +74,9 @@ class Requests:
         node, statement, member = _signed_by(session, raw, typ=REQUEST)
         stamp, _, mac = str(statement.get("nonce", "")).partition(".")
         wanted = b64(self._mac(f"{stamp}.{node}"))
-        age_ms = to_ms(now) - int(stamp) if stamp.isdigit() else -1
+        age_ms = to_ms(now) - int(stamp) if _STAMP.fullmatch(stamp) else -1
         fresh = 0 <= age_ms <= NONCE_LIFE // timedelta(milliseconds=1)
-        if not (fresh and hmac.compare_digest(wanted, mac)):
+        if not (fresh and hmac.compare_digest(wanted.encode(), mac.encode())):
             raise Refusal(RefusalKind.SIGN_IN, "sync.nonce")
         if statement.get("path") != path or statement.get("sha256") != b64(
             hashlib.sha256(content).digest()

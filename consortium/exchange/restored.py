@@ -3,14 +3,19 @@
 PROTOCOL 2 ("Guard file"). It takes its own entries back from its feed and goes on when heads agree.
 """
 
+from collections.abc import Mapping
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from consortium.exchange.guard import GuardDamaged
+from consortium.exchange.guard import GuardDamaged, Kept
 from consortium.exchange.identity import Identity
 from consortium.exchange.tables import MarkRow, OwnHeadRow
 
+Heads = Mapping[str, tuple[int, str]]
+FORK = "fork"
 _MARK = "restored:"
+_NONE = (0, "")
 
 
 def heads(session: Session, node: str) -> dict[str, tuple[int, str]]:
@@ -30,54 +35,70 @@ def reason(session: Session, node: str) -> str:
     return row.value if row is not None else ""
 
 
+def mark(session: Session, node: str, why: str) -> None:
+    """This node may not sign from here on."""
+    session.merge(MarkRow(name=_MARK + node, value=why))
+
+
 def check_at_start(session: Session, identity: Identity) -> str:
     """Compare database and guard; mark the node when it was restored. Gives the reason or ""."""
-    found = _compare(session, identity)
-    row = session.get(MarkRow, _MARK + identity.node)
-    if found and row is None:
-        session.add(MarkRow(name=_MARK + identity.node, value=found))
-    elif not found and row is None:
+    known = reason(session, identity.node)
+    found = known or _compare(session, identity)
+    if found:
+        mark(session, identity.node, found)
+    else:
         identity.guard.advance(heads(session, identity.node))
-    return found or (row.value if row is not None else "")
+    return found
 
 
-def _compare(session: Session, identity: Identity) -> str:
+def notice_hub(session: Session, identity: Identity, hub: Heads) -> None:
+    """The hub has numbers of this node that it never signed by its own memory: it is a copy."""
+    known = heads(session, identity.node)
+    ahead = any(seq > known.get(lane, _NONE)[0] for lane, (seq, _) in hub.items())
+    if ahead and not is_restored(session, identity.node):
+        mark(session, identity.node, "behind")
+
+
+def _read(identity: Identity) -> Kept | str:
+    """What the guard keeps, or why it cannot vouch for this node on this machine."""
     try:
         kept = identity.guard.read()
     except GuardDamaged:
         return "damaged"
-    known = heads(session, identity.node)
     if kept is None:
         return "no_guard"
     if kept.node != identity.node:
         return "other_node"
-    if kept.machine != identity.guard.machine:
-        return "other_machine"
-    behind = any(seq > known.get(lane, (0, ""))[0] for lane, (seq, _) in kept.heads.items())
+    return kept if kept.machine == identity.guard.machine else "other_machine"
+
+
+def _compare(session: Session, identity: Identity) -> str:
+    kept = _read(identity)
+    if isinstance(kept, str):
+        return kept
+    known = heads(session, identity.node)
+    behind = any(seq > known.get(lane, _NONE)[0] for lane, (seq, _) in kept.heads.items())
     return "behind" if behind else ""
 
 
-def clear_if_whole(
-    session: Session, identity: Identity, *, hub: dict[str, tuple[int, str]]
-) -> bool:
+def clear_if_whole(session: Session, identity: Identity, *, hub: Heads) -> bool:
     """Let the node sign again once database, guard and hub agree on every lane.
 
     Args:
         hub: heads of this node's chains as the hub answered; a guard ahead of them means numbers
-            that are lost, and the node must enrol anew.
+            that are lost, and the node must enrol anew. So must one that signed two histories.
     """
     row = session.get(MarkRow, _MARK + identity.node)
     if row is None:
         return True
-    known = heads(session, identity.node)
-    kept = identity.guard.read()
-    if kept is None or kept.node != identity.node or kept.machine != identity.guard.machine:
+    kept = _read(identity)
+    if row.value == FORK or isinstance(kept, str):
         return False
-    lanes = set(known) | set(kept.heads) | set(hub)
-    zero = (0, "")
-    for lane in lanes:
-        mine = known.get(lane, zero)
-        if mine[0] < kept.heads.get(lane, zero)[0] or mine[0] < hub.get(lane, zero)[0]:
-            return False
+    known = heads(session, identity.node)
+    for theirs in (kept.heads, hub):
+        for lane, (seq, digest) in theirs.items():
+            mine = known.get(lane, _NONE)
+            if mine[0] < seq or (mine[0] == seq and mine[1] != digest):
+                return False
     session.delete(row)
     return True

@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import orjson
+from sqlalchemy.orm import Session
 
+from consortium.exchange.commitment import b64
 from consortium.exchange.judgement import outcome_of
-from consortium.exchange.jws import Signed
-from consortium.exchange.tables import OutboxRow
+from consortium.exchange.tables import OutboxRow, OwnHeadRow
+
+if TYPE_CHECKING:
+    from consortium.exchange.received import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +33,26 @@ def settle(row: OutboxRow, place: Place) -> None:
     row.state = "sent" if ok or words[0] == "duplicate" else "refused"
 
 
-def taken_back(
-    member: str, signed: Signed, *, facts: bytes, body: bytes, place: Place
-) -> OutboxRow:
+def take_back(session: Session, member: str, entry: "Entry") -> None:
+    """An entry of this node: its outbox row gets its place; a row and a head lost come back."""
+    header = entry.header
+    row = session.get(OutboxRow, header.id)
+    if row is not None and row.jws_hash == entry.signed.digest:
+        settle(row, entry.place)
+    elif row is None and entry.item.facts is not None and entry.item.body is not None:
+        session.add(_row(member, entry, facts=entry.item.facts, body=entry.item.body))
+    head = session.get(OwnHeadRow, (header.node, header.lane.value))
+    if head is None:
+        head = OwnHeadRow(node=header.node, lane=header.lane.value, seq=0, hash="")
+        session.add(head)
+    if header.seq > head.seq:
+        head.seq, head.hash = header.seq, b64(entry.signed.digest)
+    session.flush()
+
+
+def _row(member: str, entry: "Entry", *, facts: bytes, body: bytes) -> OutboxRow:
     """An own exchange that a restored database no longer had, as the ledger shows it."""
-    header = signed.header
+    header = entry.header
     row = OutboxRow(
         id=header.id,
         member=member,
@@ -41,14 +61,14 @@ def taken_back(
         seq=header.seq,
         kind=header.kind,
         case=header.case,
-        recipients=orjson.dumps(list(header.to)).decode(),
-        after=orjson.dumps(list(header.after)).decode(),
-        jws=signed.raw,
-        jws_hash=signed.digest,
+        recipients=orjson.dumps(header.to).decode(),
+        after=orjson.dumps(header.after).decode(),
+        jws=entry.signed.raw,
+        jws_hash=entry.signed.digest,
         facts=facts,
         body=body,
         hint="",
-        queued_at=place.time,
+        queued_at=entry.time,
     )
-    settle(row, place)
+    settle(row, entry.place)
     return row

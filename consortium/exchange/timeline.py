@@ -16,10 +16,9 @@ from consortium.exchange.outbox import PENDING
 from consortium.exchange.tables import AckRow, EntryRow, InboxRow, OutboxRow
 from consortium.fhir.message import Message
 from consortium.kernel.errors import missing
-from consortium.kernel.paging import Page, bounded
-from consortium.kernel.time import from_ms, to_ms
+from consortium.kernel.paging import Page, bounded, moment_of
+from consortium.kernel.time import to_ms
 from consortium.ledger import journal, receipts
-
 
 _OWN = ("ack/1", "feed.heads/1")
 """What a node sends about itself is no act of a person."""
@@ -90,7 +89,7 @@ def outbox(
         query = query.where(OutboxRow.state == state)
     if after:
         at_ms, _, key = after.partition(".")
-        moment = from_ms(int(at_ms))
+        moment = moment_of(at_ms)
         query = query.where(
             (OutboxRow.queued_at < moment)
             | ((OutboxRow.queued_at == moment) & (OutboxRow.id < key))

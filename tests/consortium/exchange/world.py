@@ -104,7 +104,8 @@ class Member:
         self.link = link
         self.courier = Courier(
             database=self.database, identity=self.identity, post=self.post, inbox=self.inbox,
-            caller=Caller(self.identity, link, self.clock), store=self.store, clock=self.clock, wake=self.wake, policy=policy,
+            caller=Caller(self.identity, link, self.clock), store=self.store, clock=self.clock,
+            wake=self.wake, policy=policy,
         )  # fmt: skip
 
     def send(

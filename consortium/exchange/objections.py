@@ -1,0 +1,77 @@
+"""What a recipient answers by itself: a body that it cannot take, a verdict that it finds wrong."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from consortium.exchange.outbox import Draft, Post
+from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.exchange.received import Entry
+from consortium.fhir import message as messages
+from consortium.kernel.errors import Refusal
+from consortium.kernel.ids import new_id
+
+QUIET = frozenset({"ack/1", "feed.heads/1"})
+"""Kinds that are not acknowledged, and whose bodies are not refused: they would never end."""
+
+
+def refuse_body(
+    session: Session, post: Post, member: str, entry: Entry, code: str, *, now: datetime
+) -> None:
+    """Tell the sender that this member cannot take the body (PROTOCOL 4).
+
+    Where that answer itself is refused, the entry's alarm stands alone.
+
+    Raises:
+        Refusal: `exchange.restored`: the entry is taken again when this node may sign.
+    """
+    header = entry.header
+    if header.sender == member or header.everyone or header.kind in {"body.refuse/1", *QUIET}:
+        return
+    exchange = new_id(now)
+    body = messages.build(
+        "body.refuse",
+        source=member,
+        destinations=(header.sender,),
+        resources=[messages.parameters(of=header.id, code=code)],
+        exchange_id=exchange,
+        now=now,
+    )
+    draft = Draft(
+        id=exchange, kind="body.refuse/1", sender=member, to=(header.sender,), body=body,
+        case=header.case,
+    )  # fmt: skip
+    try:
+        post.send(session, draft, now=now)
+    except Refusal as refusal:
+        if refusal.code == "exchange.restored":
+            raise
+
+
+def dispute(
+    session: Session, post: Post, member: str, entry: Entry, found: str, *, now: datetime
+) -> None:
+    """Tell the hub that this member finds another verdict than the leaf says.
+
+    Raises:
+        Refusal: as `refuse_body`.
+    """
+    exchange = new_id(now)
+    body = messages.build(
+        "dispute.raise",
+        source=member,
+        destinations=(HUB_MEMBER,),
+        resources=[
+            messages.parameters(
+                index=entry.item.index, verdict=entry.verdict.split(" ")[0], found=found
+            )
+        ],
+        exchange_id=exchange,
+        now=now,
+    )
+    draft = Draft(id=exchange, kind="dispute.raise/1", sender=member, to=(HUB_MEMBER,), body=body)
+    try:
+        post.send(session, draft, now=now)
+    except Refusal as refusal:
+        if refusal.code == "exchange.restored":
+            raise

@@ -1,0 +1,107 @@
+"""Replies of the hub as a node reads them. Whatever cannot be read was no answer of a hub.
+
+A clinic's link may end at a sign-in page of its provider, which answers everything with 200.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from sqlalchemy.orm import Session
+
+from consortium.exchange import answers, jws, state
+from consortium.exchange.answers import Answer
+from consortium.exchange.commitment import unb64
+from consortium.exchange.envelope import unframe
+from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.exchange.received import Item
+from consortium.exchange.requests import ANSWER
+from consortium.kernel.errors import Refusal
+from consortium.ports import LinkDown
+
+_FRAMES_MAX = 3 * 256 + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of a member's feed, with the hub's news of ledger and recipients."""
+
+    items: list[Item]
+    running: str
+    more: bool
+    checkpoint: bytes
+    consistency: list[bytes]
+    receipts: dict[int, bytes]
+    acks: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One answer as it came, with the hub's signature over it where it has no leaf."""
+
+    answer: Answer
+    signed: str
+
+
+def page(body: bytes) -> Page:
+    """Read the reply to a pull. Raises LinkDown for what is none."""
+    with _or_no_link():
+        meta_raw, *parts = unframe(body, most=_FRAMES_MAX)
+        meta = orjson.loads(meta_raw)
+        told = meta["items"]
+        if len(parts) != 3 * len(told):
+            raise ValueError("frames")
+        return Page(
+            items=[_item(one, *parts[3 * at : 3 * at + 3]) for at, one in enumerate(told)],
+            running=str(meta["running"]),
+            # a page without entries is the last one, whatever it says
+            more=bool(meta["more"]) and bool(told),
+            checkpoint=str(meta["checkpoint"]).encode(),
+            consistency=[unb64(str(one)) for one in meta["consistency"]],
+            receipts={int(index): unb64(str(raw)) for index, raw in meta["receipts"].items()},
+            acks={str(member): int(index) for member, index in meta["acks"].items()},
+        )
+
+
+def pushed(body: bytes, *, count: int) -> list[Given]:
+    """Read the reply to a push of `count` exchanges. Raises LinkDown for what is none."""
+    with _or_no_link():
+        told = orjson.loads(body)["answers"]
+        if len(told) != count:
+            raise ValueError("answers")
+        return [Given(answers.read(one), str(one.get("signed", ""))) for one in told]
+
+
+def hub_says(session: Session, given: Given) -> bool:
+    """Whether an answer without a leaf bears the signature of a node of the hub (PROTOCOL 4, 1)."""
+    try:
+        node, statement = jws.read_statement(given.signed, typ=ANSWER)
+        record = state.read(session, f"key:{node}")
+        if record is None or (record["member"], record["use"]) != (HUB_MEMBER, "node"):
+            return False
+        genuine = jws.verify_statement(given.signed, unb64(record["public"]))
+    except Refusal:
+        return False
+    statement.pop("at_ms", None)
+    return genuine and record.get("until") is None and statement == given.answer.json()
+
+
+def _item(one: Mapping[str, Any], leaf: bytes, facts: bytes, body: bytes) -> Item:
+    has = int(one["has"])
+    return Item(
+        number=int(one["number"]),
+        index=int(one["index"]),
+        leaf=leaf,
+        facts=facts if has & 1 else None,
+        body=body if has & 2 else None,
+    )
+
+
+@contextmanager
+def _or_no_link() -> Iterator[None]:
+    try:
+        yield
+    except (Refusal, ValueError, KeyError, TypeError, AttributeError) as odd:
+        raise LinkDown("no answer of a hub") from odd
