@@ -173,6 +173,7 @@ def own_row(
         code="",
         clause="",
         question=asked.question,
+        said="",
         author=asked.author,
         author_name=asked.author_name[:200],
         patient=asked.patient_id,
@@ -216,6 +217,8 @@ def _answered(session: Session, row: RequestTable, action: Action, opened: Opene
             _released(session, row, opened)
         case Action.REFUSE:
             row.state, row.reason = REFUSED, opened.facts["reason"]
+            if opened.message is not None:
+                row.said = reading.words_of(opened.message)[: reading.QUESTION_MAX]
         case Action.WITHDRAW:
             row.state, row.reason = WITHDRAWN, opened.facts["reason"]
             library.withdrawn(session, member=row.member, case=row.case_id, now=opened.now)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
@@ -270,8 +269,3 @@ def withdrawn(session: Session, *, member: str, case: str, now: datetime) -> Non
     if row is not None and row.withdrawn_at is None:
         row.withdrawn_at = now
     end_grants(session, member=member, case=case, now=now)
-
-
-def consent_types(row: ConsentTable) -> frozenset[str]:
-    """The types that a consent covers."""
-    return frozenset(orjson.loads(row.types))

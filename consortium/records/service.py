@@ -78,6 +78,7 @@ class Request:
     code: str
     clause: str
     question: str
+    said: str
     author_name: str
     patient: str
     patient_name: str
@@ -330,6 +331,7 @@ def _request(session: Session, row: RequestTable) -> Request:
         code=row.code,
         clause=row.clause,
         question=row.question,
+        said=row.said,
         author_name=row.author_name,
         patient=row.patient,
         patient_name=row.patient_name,

@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import ColumnElement, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
-from consortium.kernel.errors import invalid, missing
-from consortium.kernel.paging import Page, bounded
-from consortium.kernel.time import from_ms, to_ms
+from consortium.kernel.errors import missing
+from consortium.kernel.paging import Page, bounded, moment_of
+from consortium.kernel.time import to_ms
 from consortium.records.tables import (
     ConsentTable,
     GrantTable,
@@ -227,6 +227,4 @@ def grants_of_case(session: Session, case: str, *, member: str) -> Sequence[Gran
 
 def _key(after: str) -> tuple[datetime, str]:
     at, _, rest = after.partition("/")
-    if not (at.isascii() and at.isdigit()) or len(at) > 15:
-        raise invalid("paging.after")
-    return from_ms(int(at)), rest
+    return moment_of(at), rest

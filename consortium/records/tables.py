@@ -97,6 +97,8 @@ class RequestTable(Base):
     code: Mapped[str] = mapped_column(String(64))
     clause: Mapped[str] = mapped_column(String(16))
     question: Mapped[str] = mapped_column(Text)
+    said: Mapped[str] = mapped_column(Text)
+    """What the holder said beside a coded reason."""
     author: Mapped[str] = mapped_column(String(64))
     author_name: Mapped[str] = mapped_column(String(200))
     patient: Mapped[str] = mapped_column(String(64))

@@ -1,4 +1,4 @@
-"""Scheduling in FHIR: Schedule, Slot, and the Appointment of a case that holds a slot."""
+"""Sessions in FHIR: a Schedule with its Slots, written and read."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
@@ -115,36 +115,3 @@ def _code(concepts: Sequence[Mapping[str, Any]] | None, system: str) -> str:
             if coding.get("system") == system:
                 return str(coding.get("code", ""))
     raise invalid("session.malformed")
-
-
-def appointment(
-    *,
-    case: str,
-    status: str,
-    start: datetime,
-    minutes: int,
-    service: str,
-    slot: str,
-    patient: Mapping[str, Any],
-    holder: Mapping[str, Any],
-    based_on: str = "",
-) -> dict[str, Any]:
-    """The appointment of a case. `slot` is a FHIR slot id; patient and holder are References."""
-    made: dict[str, Any] = {
-        "resourceType": "Appointment",
-        "id": case,
-        "identifier": [{"system": systems.CASE, "value": case}],
-        "status": status,
-        "serviceType": [{"coding": [{"system": systems.SERVICE, "code": service}]}],
-        "slot": [{"reference": f"Slot/{slot}"}],
-        "start": instant(start),
-        "end": instant(start + timedelta(minutes=minutes)),
-        "minutesDuration": minutes,
-        "participant": [
-            {"actor": dict(patient), "status": "accepted"},
-            {"actor": dict(holder), "status": "accepted"},
-        ],
-    }
-    if based_on:
-        made["basedOn"] = [{"reference": based_on}]
-    return made

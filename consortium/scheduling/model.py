@@ -238,15 +238,6 @@ def is_free(slot: Value | None) -> bool:
     return slot is None or slot["state"] == SlotState.FREE
 
 
-def to_be_moved(slot: Value | None, session: Value | None, *, case: str) -> bool:
-    """Whether a case needs a new time: its session was cancelled. Computed, never written.
-
-    `slot` is None at a member that does not fold it: the case then says that it holds it.
-    """
-    holds = slot is None or slot["case"] == case
-    return holds and session is not None and not is_open(session)
-
-
 # ---------------------------------------------------------------- free slots
 
 

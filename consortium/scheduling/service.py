@@ -92,21 +92,6 @@ def three_from(known: Free, *, start: datetime) -> tuple[FreeSlot, ...]:
     return (*later[:3], *reversed(earlier))[:3]
 
 
-def next_three(
-    session: Session,
-    post: Post,
-    *,
-    member: str,
-    service: str,
-    kind: SessionKind,
-    start: datetime,
-    now: datetime,
-) -> tuple[FreeSlot, ...]:
-    """`three_from` what `free` finds."""
-    known = free(session, post, member=member, service=service, kind=kind, now=now)
-    return three_from(known, start=start)
-
-
 def answer(session: Session, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hub's answer to `slots.free`: rows of session, number, start, minutes, holder, provider.
 
@@ -133,11 +118,6 @@ def _rows_of(slots: Sequence[FreeSlot]) -> dict[str, Any]:
             for one in slots
         ]
     }
-
-
-def value_of(session: Session, session_id: str) -> dict[str, Any] | None:
-    """The shared state of a session, None when there is none."""
-    return state.read(session, model.session_name(session_id))
 
 
 def slot_at(session: Session, name: str) -> FreeSlot:

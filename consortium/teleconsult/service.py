@@ -1,8 +1,9 @@
 """What people do with bookings: book a free time, move it, give it up, see what is booked."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -313,14 +314,6 @@ def bookings(
     return Page([_booking(row) for row in found.rows], found.after)
 
 
-def of_patient(session: Session, *, actor: Actor, patient: str) -> Sequence[Booking]:
-    """Bookings of one patient of the actor's member, the latest first."""
-    actor.require(Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
-    return [
-        _booking(row) for row in store.of_patient(session, member=actor.member, patient=patient)
-    ]
-
-
 def _booking(row: BookingTable) -> Booking:
     return Booking(
         case=row.case_id,
@@ -359,7 +352,7 @@ def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
     changed = 0
     ids = store.booked_sessions(session, after=now, limit=limit)
     values = state.read_many(session, [slots.session_name(one) for one in ids])
-    off = [one for one in ids if not slots.is_open(values.get(slots.session_name(one)))]
+    off = [one for one in ids if _is_off(values.get(slots.session_name(one)))]
     for row in store.in_sessions(session, off, limit=limit) if off else ():
         row.state, row.changed_at = Shown.TO_MOVE.value, now
         applying.show(session, row, now=now)
@@ -371,7 +364,7 @@ def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
 
 def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
     value = state.read(session, slots.session_name(row.session))
-    if row.state == Shown.TO_MOVE or not slots.is_open(value):
+    if row.state == Shown.TO_MOVE or _is_off(value):
         # a time that was cancelled stays to be moved, however late
         if row.state == Shown.TO_MOVE:
             return 0
@@ -383,3 +376,8 @@ def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
     row.changed_at = now
     applying.show(session, row, now=now)
     return 1
+
+
+def _is_off(session: Mapping[str, Any] | None) -> bool:
+    """Whether a booking in this session needs another time."""
+    return session is not None and not slots.is_open(session)

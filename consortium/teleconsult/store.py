@@ -6,9 +6,9 @@ from datetime import datetime
 from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
-from consortium.kernel.errors import invalid, missing
-from consortium.kernel.paging import Page, bounded
-from consortium.kernel.time import from_ms, to_ms
+from consortium.kernel.errors import missing
+from consortium.kernel.paging import Page, bounded, moment_of
+from consortium.kernel.time import to_ms
 from consortium.teleconsult.model import Shown
 from consortium.teleconsult.tables import BookingTable
 
@@ -60,19 +60,6 @@ def page(
     return Page(shown, more)
 
 
-def of_patient(
-    session: Session, *, member: str, patient: str, limit: int = 50
-) -> Sequence[BookingTable]:
-    """Bookings of one patient of a member, the latest first."""
-    table = BookingTable
-    return session.scalars(
-        select(table)
-        .where(table.member == member, table.patient == patient)
-        .order_by(table.start_at.desc(), table.case_id)
-        .limit(bounded(limit))
-    ).all()
-
-
 def over(session: Session, *, now: datetime, limit: int) -> Sequence[BookingTable]:
     """Booked ones whose time began a while ago, the oldest first."""
     table = BookingTable
@@ -109,6 +96,4 @@ def booked_sessions(session: Session, *, after: datetime, limit: int) -> Sequenc
 
 def _key(after: str) -> tuple[datetime, str]:
     start, _, case = after.partition("/")
-    if not start.isdigit() or len(start) > 15:
-        raise invalid("paging.after")
-    return from_ms(int(start)), case
+    return moment_of(start), case

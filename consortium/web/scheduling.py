@@ -22,6 +22,7 @@ from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused
 from consortium.web.guard import Fields
 from consortium.web.pages import after, look_of, render
+from consortium.web.reading import whole
 from consortium.web.views import Option
 from consortium.web.wording import dated, t, weekday, written
 
@@ -176,7 +177,10 @@ def _first(usual: Template | None) -> Given:
 
 
 def _usual(usual: Template, monday: date) -> Given:
-    starts = {f"{monday + timedelta(days=day)} {at}" for day, at in usual.starts}
+    starts = {
+        f"{_day(start)} {_clock(start)}"
+        for start in model.from_template(usual.starts, model.week_of(monday))
+    }
     return Given(frozenset(starts), usual.service, usual.kind.value, usual.minutes)
 
 
@@ -196,7 +200,7 @@ def _given(fields: FormData) -> Given:
         frozenset(starts),
         str(fields.get("service", "")),
         str(fields.get("kind", "")),
-        int(minutes) if minutes.isdigit() and len(minutes) < 4 else 0,
+        whole(minutes) if len(minutes) < 4 else 0,
     )
 
 

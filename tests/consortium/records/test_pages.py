@@ -101,6 +101,7 @@ def test_a_person_sees_both_sides_and_refuses_with_a_reason(stage: Stage) -> Non
     assert stage.post("desk", f"{href}/refuse", told) == href
     stage.settle()
     assert "身份信息不一致" in stage.words("han", href)
+    assert "请核对姓名" in stage.words("han", href)
     again = stage.send("desk", f"{href}/release", {"patient": there})
     assert again.status_code == 409
 

@@ -105,16 +105,6 @@ def test_nobody_releases_the_slot_of_another_case() -> None:
     assert model.release(None, "c1") is None
 
 
-def test_cancelling_a_session_leaves_its_slots_and_asks_for_new_times() -> None:
-    held = take(None, a_session())
-    assert not isinstance(held, Refusal)
-    cancelled = model.cancelled(a_session(), reason="leave", time=NOW)
-    assert not model.to_be_moved(held, a_session(), case="c1")
-    assert model.to_be_moved(held, cancelled, case="c1")
-    assert not model.to_be_moved(held, cancelled, case="c2")
-    assert model.to_be_moved(None, cancelled, case="c1")
-
-
 def test_free_slots_are_those_that_nobody_holds_and_that_lie_ahead() -> None:
     session = a_session()
     slots = {"slot:s1/2": take(None, session, number=2)}
