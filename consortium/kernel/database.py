@@ -12,9 +12,18 @@ from contextlib import contextmanager, nullcontext
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import BigInteger, Engine, MetaData, Table, create_engine, event, make_url
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    make_url,
+)
 from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction
 from sqlalchemy.types import TypeDecorator
 
 from consortium.kernel.time import from_ms, to_ms
@@ -81,9 +90,7 @@ class Database:
         alone = self._writing if self.dialect == "sqlite" else nullcontext()
         with alone, Session(self.engine, expire_on_commit=False) as session:
             if self.dialect == "sqlite":
-                # autobegin is deferred on SQLite: take the write lock before the first read, or
-                # two processes could both read and one fail at its upgrade
-                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+                event.listen(session, "after_begin", _begin_writing)
             try:
                 yield session
                 session.commit()
@@ -94,6 +101,17 @@ class Database:
     def close(self) -> None:
         """Release every connection."""
         self.engine.dispose()
+
+
+def _begin_writing(
+    _session: Session, transaction: SessionTransaction, connection: Connection
+) -> None:
+    """Take SQLite's write lock before the first read, after a commit inside the block too.
+
+    Its own beginning is deferred: two processes could both read, and one fail at its upgrade.
+    """
+    if not transaction.nested:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _engine(url: str, *, pool_size: int) -> Engine:
