@@ -118,7 +118,7 @@ def line(facts: Facts, card: Card) -> DeskRow | None:
         link=facts.link,
         act=_act(facts),
         owner=UserId(facts.author_user) if facts.side is Side.TAKER else None,
-        numbers=(facts.number,),
+        numbers=(facts.number, facts.number.replace("-", "")),
     )
 
 

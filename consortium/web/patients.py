@@ -27,6 +27,7 @@ from consortium.web.errors import STATUS, refused
 from consortium.web.guard import Fields
 from consortium.web.pages import after as go_on
 from consortium.web.pages import look_of, render
+from consortium.web.reading import whole
 from consortium.web.search import Hit
 from consortium.web.views import Option
 from consortium.web.wording import t, written
@@ -48,8 +49,10 @@ def find(
     """Patients by name, initials or number. With `to` the choice goes on to a form."""
     text = q.strip()
     found = service.search(session, actor=actor, text=text, now=now) if text else []
-    return render(request, "patients/find.html", page="patients", q=text, to=_target(to),
-                  found=found, may_refer=actor.may(Role.TOWNSHIP_DOCTOR))  # fmt: skip
+    to = _target(to)
+    ways = {one.id: _onward(to, one.id) for one in found}
+    return render(request, "patients/find.html", page="patients", q=text, to=to, found=found,
+                  ways=ways, may_refer=actor.may(Role.TOWNSHIP_DOCTOR))  # fmt: skip
 
 
 @router.get("/patients/new")
@@ -157,7 +160,7 @@ def correct(
                 actor=actor,
                 patient=patient,
                 entry=_entry(fields),
-                version=int(version) if version.isdigit() else 0,
+                version=whole(version),
                 now=now,
             )
     except Refusal as refusal:
@@ -193,6 +196,7 @@ def _form(
         given=given,
         refusal=view,
         alike=alike,
+        ways={one.id: _onward(str(given.get("to", "")), one.id) for one in alike},
         patient=patient,
         sexes=sexes,
         kinds=kinds,
@@ -228,13 +232,14 @@ def _vital_fields() -> list[tuple[str, str, str]]:
 
 
 def _target(to: str) -> str:
-    return to if to in ("referral", "booking", "record") else ""
+    return to if to in ("referral", "emergency", "booking", "record") else ""
 
 
 def _onward(to: str, patient: str) -> str:
     """Where a chosen patient goes on to."""
     ways = {
         "referral": f"/referrals/new?about={patient}",
+        "emergency": f"/referrals/new?about={patient}&urgency=emergency",
         "booking": f"/bookings/new?patient={patient}",
         "record": f"/records/new?patient={patient}",
     }

@@ -71,7 +71,8 @@ def new(
     """The form of a patient; without one, the search for a patient comes first."""
     actor.require(*acting.DOCTORS)
     if not about:
-        return RedirectResponse("/patients?to=referral", status_code=303)
+        to = "emergency" if urgency == "emergency" else "referral"
+        return RedirectResponse(f"/patients?to={to}", status_code=303)
     patient = patients.get(session, actor=actor, patient=about, now=now)
     sheet = _new_sheet(session, patient, actor=actor, urgency=urgency, now=now)
     return _page(request, session, sheet, actor=actor, node=node, now=now)
@@ -165,7 +166,13 @@ def _new_sheet(
     seed = form.fields_of(replace(prefilled.content, urgency=urgency), provider="")
     if urgency == "emergency":
         seed["consent"] = "emergency"
-    draft = drafts.begin(session, actor=actor, form=form.name(patient.id), now=now, seed=seed)
+    name = form.name(patient.id)
+    draft = drafts.begin(session, actor=actor, form=name, now=now, seed=seed)
+    if urgency == "emergency" != draft.fields.get("urgency"):
+        told = {"urgency": urgency, "consent": draft.fields.get("consent") or "emergency"}
+        draft = drafts.save(
+            session, actor=actor, form=name, fields={**draft.fields, **told}, now=now
+        )
     return Sheet(patient, draft)
 
 

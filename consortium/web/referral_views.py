@@ -15,6 +15,7 @@ from consortium.desk.model import Line
 from consortium.exchange import blobs
 from consortium.kernel.actor import Actor
 from consortium.kernel.time import from_ms
+from consortium.members import directory
 from consortium.referrals.content import Vital
 from consortium.referrals.model import Action, Side, State
 from consortium.referrals.viewing import CaseView, Happened
@@ -136,6 +137,8 @@ class Page:
     clause: str
     why: str
     corrections: Sequence[tuple[str, str]]
+    phone: str
+    """Whom to call while an urgent case is still on this machine; else empty."""
 
 
 def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> Page:
@@ -167,7 +170,13 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         clause=seen.clause,
         why=refused_code(seen.code).happened if seen.code else "",
         corrections=_corrections(seen),
+        phone=_phone(session, seen),
     )
+
+
+def _phone(session: Session, seen: CaseView) -> str:
+    waits = seen.state == "queued" and seen.urgency in ("emergency", "urgent")
+    return directory.emergency_phone(session) if waits else ""
 
 
 def keys(seen: CaseView) -> list[Key]:

@@ -85,7 +85,7 @@ def test_a_case_is_opened_once(state: State) -> None:
     assert model.check(None, Action.REQUEST, sender="shiqiao", to=("lead",)) is None
 
 
-@pytest.mark.parametrize("action", set(Action) - {Action.REQUEST})
+@pytest.mark.parametrize("action", [one for one in Action if one is not Action.REQUEST])
 def test_nothing_can_be_done_to_a_case_that_is_not_there(action: Action) -> None:
     refusal = model.check(None, action, sender="lead", to=("shiqiao",))
     assert refusal is not None

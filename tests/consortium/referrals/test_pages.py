@@ -1,13 +1,14 @@
 """Pages of a referral over HTTP as plain forms send them: both sides, both languages."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
 from consortium.desk import drafts
+from consortium.exchange.courier import LinkState
 from consortium.kernel.database import Database
 from consortium.referrals import form, viewing
 from tests.consortium.exchange import world as worlds
@@ -41,13 +42,13 @@ class Stage:
         assert answer.status_code == 200, (path, answer.status_code, answer.headers)
         return answer.text
 
-    def post(self, name: str, path: str, fields: dict[str, object], files: object = None) -> str:
+    def post(self, name: str, path: str, fields: Mapping[str, object], files: object = None) -> str:
         """Send a form with its token; the address that it leads to."""
         answer = self.send(name, path, fields, files)
         assert answer.status_code == 303, (path, answer.status_code, words(answer.text))
         return str(answer.headers["location"])
 
-    def send(self, name: str, path: str, fields: dict[str, object], files: object = None):  # type: ignore[no-untyped-def]
+    def send(self, name: str, path: str, fields: Mapping[str, object], files: object = None):  # type: ignore[no-untyped-def]
         client = self.browsers[name]
         return client.post(path, data={"csrf": token(client), **fields}, files=files)  # type: ignore[arg-type]
 
@@ -106,9 +107,8 @@ def registered(stage: Stage) -> str:
     return href.partition("about=")[2]
 
 
-def test_the_journey_in_the_browser(stage: Stage) -> None:
-    patient = registered(stage)
-    stage.world.members["shiqiao"].link.cut = True
+def sent(stage: Stage, patient: str) -> tuple[str, str]:
+    """A referral with a file, signed while the link is cut: its address and the sealed file."""
     page = stage.get("han", f"/referrals/new?about={patient}")
     assert "吴桂兰" in page
     upload = [("files", ("心电图.png", PNG, "image/png"))]
@@ -120,30 +120,13 @@ def test_the_journey_in_the_browser(stage: Stage) -> None:
     href = stage.post("han", "/referrals/new", {**fields(), **told, "paper": sealed})
     again = stage.post("han", "/referrals/new", {**fields(), **told, "paper": sealed})
     assert again == href
-    case = href.removeprefix("/referrals/")
-    page = words(stage.get("han", href))
-    assert "本机待发" in page
-    assert "看发件箱" in words(stage.get("han", "/"))
+    return href, sealed
 
-    stage.world.members["shiqiao"].link.cut = False
-    stage.settle()
-    assert "已签收" in words(stage.get("han", href))
-    assert stage.browsers["lu"].get("/referrals").headers["location"] == href
-    page = stage.get("lu", href)
-    for text in ("活动后胸闷", "168/94", "青霉素：皮疹", "石桥镇卫生院", "协议第 1 版许可"):
-        assert text in words(page), text
-    image = stage.browsers["lu"].get(f"/referrals/{case}/files/{sealed}")
-    assert (image.content, image.headers["content-type"]) == (PNG, "image/png")
-    stage.settle()
-    assert "对方已读" in words(stage.get("han", href))
 
+def returned_and_sent_again(stage: Stage, href: str, *, patient: str, sealed: str) -> None:
     page = stage.get("lu", f"{href}?act=return")
-    done = stage.post(
-        "lu",
-        f"{href}/return",
-        {"exchange": exchange(page), "missing": ["labs", "ecg"], "note": "请补"},
-    )
-    assert done == href
+    told = {"exchange": exchange(page), "missing": ["labs", "ecg"], "note": "请补"}
+    assert stage.post("lu", f"{href}/return", told) == href
     stage.settle()
     page = stage.get("han", f"{href}/resend")
     assert "检验结果" in words(page)
@@ -152,19 +135,18 @@ def test_the_journey_in_the_browser(stage: Stage) -> None:
     stage.settle()
     assert "肌钙蛋白 I 0.06" in words(stage.get("lu", href))
 
+
+def accepted_and_arrived(stage: Stage, href: str) -> None:
     page = stage.get("lu", f"{href}?act=accept")
     day = page.split('type="date" name="date" value="', 1)[1].split('"', 1)[0]
-    stage.post(
-        "lu", f"{href}/accept",
-        {"exchange": exchange(page), "when": "date", "date": day, "place": "门诊楼 3 诊室"},
-    )  # fmt: skip
+    told = {"exchange": exchange(page), "when": "date", "date": day, "place": "门诊楼 3 诊室"}
+    stage.post("lu", f"{href}/accept", told)
     stage.settle()
     assert "门诊楼 3 诊室" in words(stage.get("han", href))
     slip = stage.get("han", f"{href}/slip")
     assert "吴*兰" in words(slip)
     assert "吴桂兰" not in slip.split('class="ticket', 1)[1]
     assert 'class="qr"' in slip
-
     code = slip.split('class="num mono">', 1)[1].split("<", 1)[0]
     found = stage.browsers["desk"].get(f"/referrals/arrivals?number={code}")
     assert found.headers["location"] == href
@@ -173,6 +155,8 @@ def test_the_journey_in_the_browser(stage: Stage) -> None:
     stage.post("desk", f"{href}/arrive", {"exchange": exchange(page)})
     stage.settle()
 
+
+def reported_and_closed(stage: Stage, href: str) -> None:
     page = stage.get("lu", f"{href}/report")
     told = {"exchange": exchange(page), "diagnosis": "冠心病", "findings": "前降支狭窄 70%"}
     stage.post("lu", f"{href}/report", {**told, "advice": "双抗一年"})
@@ -181,6 +165,31 @@ def test_the_journey_in_the_browser(stage: Stage) -> None:
     page = stage.get("han", f"{href}?act=acknowledge")
     stage.post("han", f"{href}/acknowledge", {"exchange": exchange(page), "reason": "adopted"})
     stage.settle()
+
+
+def test_the_journey_in_the_browser(stage: Stage) -> None:
+    patient = registered(stage)
+    stage.world.members["shiqiao"].link.cut = True
+    href, sealed = sent(stage, patient)
+    case = href.removeprefix("/referrals/")
+    assert "本机待发" in words(stage.get("han", href))
+    assert "看发件箱" in words(stage.get("han", "/"))
+
+    stage.world.members["shiqiao"].link.cut = False
+    stage.settle()
+    assert "已签收" in words(stage.get("han", href))
+    assert stage.browsers["lu"].get("/referrals").headers["location"] == href
+    page = words(stage.get("lu", href))
+    for text in ("活动后胸闷", "168/94", "青霉素：皮疹", "石桥镇卫生院", "协议第 1 版许可"):
+        assert text in page, text
+    image = stage.browsers["lu"].get(f"/referrals/{case}/files/{sealed}")
+    assert (image.content, image.headers["content-type"]) == (PNG, "image/png")
+    stage.settle()
+    assert "对方已读" in words(stage.get("han", href))
+
+    returned_and_sent_again(stage, href, patient=patient, sealed=sealed)
+    accepted_and_arrived(stage, href)
+    reported_and_closed(stage, href)
     for name in ("han", "lu"):
         page = words(stage.get(name, href))
         assert "已闭环" in page
@@ -296,3 +305,27 @@ def test_an_event_brings_what_changed_and_leaves_the_fields(stage: Stage) -> Non
     for part in ("#case-aside", "#case-keys", "#queue"):
         assert f'hx-target="{part}"' in html
     assert "<textarea" not in html
+
+
+def test_an_emergency_without_a_link_shows_whom_to_call(stage: Stage) -> None:
+    first = stage.browsers["han"].get("/referrals/new?urgency=emergency").headers["location"]
+    assert first == "/patients?to=emergency"
+    told = {"name": "马德顺", "sex": "male", "birth": "1968", "no_number_reason": "not_at_hand"}
+    href = stage.post("han", "/patients/new", {**told, "to": "emergency"})
+    site = stage.site("han")
+    site.node.link = LinkState(online=False, since=stage.world.clock.now())
+    stage.world.members["shiqiao"].link.cut = True
+    page = stage.get("han", href)
+    assert 'value="emergency" checked' in page
+    send = page.index('value="send"')
+    assert page.index('href="tel:0550-5550120"') < send
+    assert page.rindex('href="tel:0550-5550120"') < send
+    patient = href.partition("about=")[2].partition("&")[0]
+    sent = {"patient": patient, "exchange": exchange(page), "urgency": "emergency", "do": "send"}
+    case = stage.post(
+        "han", "/referrals/new", {**sent, "target": "lead/neurology", "question": "胸痛 2 小时"}
+    )
+    page = stage.get("han", case)
+    assert "还没送出" in words(page)
+    assert "tel:0550-5550120" in page
+    assert "急危，现在就去" in words(stage.get("han", f"{case}/slip"))

@@ -20,64 +20,15 @@ __all__ = ["consortium"]
 def test_the_whole_walk(consortium: Consortium) -> None:
     world = consortium
     place = slot(world)
-    world.members["shiqiao"].link.cut = True
-    case = world.refer(world.patient())
-    assert need(world, "han", case) == "taker.queued theirs"
-    shown = view(world, "han", case)
-    assert (shown.state, shown.pending, shown.can) == ("queued", "request", frozenset())
-    assert [one.entry.state for one in shown.happened] == ["queued"]
-
-    world.members["shiqiao"].link.cut = False
-    world.settle()
-    assert need(world, "han", case) == "taker.requested theirs"
-    assert need(world, "lu", case) == "provider.requested mine"
-    received = view(world, "lu", case)
-    assert received.content.question == CONTENT.question
-    assert received.patient is not None
-    assert received.patient.name == "吴桂兰"
-    assert received.author == "韩素云"
-
-    with world.writing("lu") as session:
-        doing = world.doing("lu")
-        viewing.opening(session, case, actor=doing.actor, post=doing.post, now=doing.now)
-    world.settle()
-    assert [one.entry.state for one in view(world, "han", case).happened] == ["read"]
-
-    act(world, "lu", case, answering.claim)
-    assert need(world, "han", case) == "taker.triage theirs"
-    assert view(world, "han", case).claimed_by == "陆怀安"
-    act(world, "lu", case, answering.send_back, absent=["labs", "ecg"], note="请补肌钙蛋白")
-    assert need(world, "han", case) == "taker.returned_two mine"
-    assert need(world, "lu", case) == "provider.returned theirs"
-
-    with world.reading("han") as session:
-        fields = viewing.fields(session, case, actor=world.actor("han"))
-    fields["history"] += "\n肌钙蛋白 I 0.06 μg/L。"
-    act(world, "han", case, service.resend, sign=True, fields=fields)
-    assert need(world, "lu", case) == "provider.requested mine"
-    assert "0.06" in view(world, "lu", case).content.history
-
-    act(world, "lu", case, answering.accept, sign=True, slot=place, place="门诊楼 3 诊室")
-    booked = line(world, "han", case)
-    assert booked is not None
-    assert booked.row.need == "referral.need.taker.booked"
-    assert booked.row.turn_name == "@referral.turn.patient"
-    assert line(world, "lu", case) is not None
-    with world.reading("lu") as session:
-        held = state.read(session, place)
-    assert held is not None
-    assert held["case"] == case
-
-    world.clock.advance(seconds=2 * 86400)
-    act(world, "desk", case, answering.arrive)
-    assert need(world, "lu", case) == "provider.arrived mine"
+    case = sent_over_a_cut_link(world)
+    returned_and_sent_again(world, case)
+    booked_and_arrived(world, case, place)
     text = ReportText("冠心病", "造影示前降支狭窄 70%", "双抗一年，1 月后复查")
     act(world, "lu", case, answering.report, sign=True, text=text)
     assert need(world, "han", case) == "taker.reported mine"
     report = view(world, "han", case).report
     assert report is not None
     assert (report.data["findings"], report.author) == (text.findings, "陆怀安")
-
     act(world, "han", case, service.acknowledge, adoption="partly", note="血小板低，减量")
     for name in ("han", "lu"):
         assert line(world, name, case) is None
@@ -90,6 +41,60 @@ def test_the_whole_walk(consortium: Consortium) -> None:
         assert all(one.entry.index is not None and one.entry.receipt for one in closed.happened)
         assert closed.can == {Action.CORRECT}
     folds_agree(world)
+
+
+def sent_over_a_cut_link(world: Consortium) -> str:
+    world.members["shiqiao"].link.cut = True
+    case = world.refer(world.patient())
+    assert need(world, "han", case) == "taker.queued theirs"
+    shown = view(world, "han", case)
+    assert (shown.state, shown.pending, shown.can) == ("queued", "request", frozenset())
+    assert [one.entry.state for one in shown.happened] == ["queued"]
+    world.members["shiqiao"].link.cut = False
+    world.settle()
+    assert need(world, "han", case) == "taker.requested theirs"
+    assert need(world, "lu", case) == "provider.requested mine"
+    received = view(world, "lu", case)
+    assert received.content.question == CONTENT.question
+    assert received.patient is not None
+    assert received.patient.name == "吴桂兰"
+    assert received.author == "韩素云"
+    with world.writing("lu") as session:
+        doing = world.doing("lu")
+        viewing.opening(session, case, actor=doing.actor, post=doing.post, now=doing.now)
+    world.settle()
+    assert [one.entry.state for one in view(world, "han", case).happened] == ["read"]
+    return case
+
+
+def returned_and_sent_again(world: Consortium, case: str) -> None:
+    act(world, "lu", case, answering.claim)
+    assert need(world, "han", case) == "taker.triage theirs"
+    assert view(world, "han", case).claimed_by == "陆怀安"
+    act(world, "lu", case, answering.send_back, absent=["labs", "ecg"], note="请补肌钙蛋白")
+    assert need(world, "han", case) == "taker.returned_two mine"
+    assert need(world, "lu", case) == "provider.returned theirs"
+    with world.reading("han") as session:
+        fields = viewing.fields(session, case, actor=world.actor("han"))
+    fields["history"] += "\n肌钙蛋白 I 0.06 μg/L。"
+    act(world, "han", case, service.resend, sign=True, fields=fields)
+    assert need(world, "lu", case) == "provider.requested mine"
+    assert "0.06" in view(world, "lu", case).content.history
+
+
+def booked_and_arrived(world: Consortium, case: str, place: str) -> None:
+    act(world, "lu", case, answering.accept, sign=True, slot=place, place="门诊楼 3 诊室")
+    booked = line(world, "han", case)
+    assert booked is not None
+    assert booked.row.need == "referral.need.taker.booked"
+    assert booked.row.turn_name == "@referral.turn.patient"
+    with world.reading("lu") as session:
+        held = state.read(session, place)
+    assert held is not None
+    assert held["case"] == case
+    world.clock.advance(seconds=2 * 86400)
+    act(world, "desk", case, answering.arrive)
+    assert need(world, "lu", case) == "provider.arrived mine"
 
 
 def test_the_same_form_sent_twice_is_one_referral(consortium: Consortium) -> None:
