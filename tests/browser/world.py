@@ -2,9 +2,12 @@
 
 import fcntl
 import shutil
+import sqlite3
+import time
 import tomllib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +21,8 @@ from consortium.cli.proxy import Proxy
 from consortium.words import Lang
 from tests.browser.site import DESK, LOCALES, Theme, faults_of, speak
 
+_WATCHED_S, _PAUSE_S = 30.0, 0.02
+
 
 @dataclass(slots=True)
 class World:
@@ -26,11 +31,13 @@ class World:
     Attributes:
         nodes: processes, cables (`nodes.cables[clinic].cut()`), databases to read.
         windows: closes every window at the end.
+        watching: looks into books beside the browser.
     """
 
     nodes: Nodes
     browser: Browser
     windows: ExitStack
+    watching: ThreadPoolExecutor
     _desks: dict[str, Page] = field(default_factory=dict)
     _faults: dict[str, list[str]] = field(default_factory=dict)
 
@@ -83,6 +90,11 @@ class World:
         page.wait_for_url(f"{base}/")
         speak(page, lang)
 
+    def row_at(self, folder: str, case: str) -> "Future[float]":
+        """When a case's row is first in the books of a node, in ms; watched from now on."""
+        path = self.nodes.home / folder / "node.db"
+        return self.watching.submit(_first_seen_ms, path, case)
+
     def forget(self, login: str) -> None:
         """Close a person's window, as when their node was killed."""
         self._desks.pop(login).close()
@@ -90,6 +102,16 @@ class World:
     def faults(self) -> dict[str, list[str]]:
         """What went wrong in scripts of the windows, by person."""
         return {login: found for login, found in self._faults.items() if found}
+
+
+def _first_seen_ms(path: Path, case: str) -> float:
+    find = "SELECT 1 FROM desk_row WHERE case_id = ? AND member = 'lead'"
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as books:
+        end = time.monotonic() + _WATCHED_S
+        while books.execute(find, (case,)).fetchone() is None:
+            assert time.monotonic() < end, f"no row of {case}"
+            time.sleep(_PAUSE_S)
+    return 1000 * time.time()
 
 
 def founded(home: Path) -> Path:
@@ -118,7 +140,11 @@ def running(original: Path, home: Path, browser: Browser) -> Iterator[World]:
     """A copy of the founded consortium, served by three processes; stopped at the end."""
     port = free_ports()
     copy_of(original, home, port=port)
-    with serving(home, port=port) as nodes, ExitStack() as windows:
-        world = World(nodes, browser, windows)
+    with (
+        serving(home, port=port) as nodes,
+        ThreadPoolExecutor(1) as watching,
+        ExitStack() as windows,
+    ):
+        world = World(nodes, browser, windows, watching)
         yield world
         assert world.faults() == {}
