@@ -18,7 +18,7 @@ from consortium.kernel.database import Database
 from consortium.ledger import journal
 from consortium.settings import Settings
 
-START_S = 60.0
+START_S = 300.0
 ENGLISH = {**os.environ, "LC_ALL": "en_GB.UTF-8"}
 
 
@@ -31,22 +31,24 @@ class Told:
     err: str
 
 
-def command(*args: str | Path, typed: str = "") -> Told:
-    """Run `consortium ...` to its end."""
+def command(*args: str | Path, typed: str = "", **environment: str) -> Told:
+    """Run `consortium ...` to its end; `environment` names settings of this run."""
     ended = subprocess.run(
         [sys.executable, "-m", "consortium.cli", *map(str, args)],
         input=typed,
         capture_output=True,
         text=True,
         check=False,
-        env=ENGLISH,
+        env={**ENGLISH, **environment},
         timeout=300,
     )
     return Told(ended.returncode, ended.stdout, ended.stderr)
 
 
 @contextmanager
-def started(*args: str | Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]:
+def started(
+    *args: str | Path, log: Path, **environment: str
+) -> Iterator["subprocess.Popen[bytes]"]:
     """`consortium ...` as a process that stays; it is told to stop at the end."""
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -54,7 +56,7 @@ def started(*args: str | Path, log: Path) -> Iterator["subprocess.Popen[bytes]"]
             stdout=out,
             stderr=out,
             stdin=subprocess.DEVNULL,
-            env=ENGLISH,
+            env={**ENGLISH, **environment},
         )
         try:
             yield process
