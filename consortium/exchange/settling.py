@@ -5,9 +5,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import orjson
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from consortium.exchange import restored
 from consortium.exchange.commitment import b64
+from consortium.exchange.header import Header
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.tables import OutboxRow, OwnHeadRow
 
@@ -34,11 +37,17 @@ def settle(row: OutboxRow, place: Place) -> None:
 
 
 def take_back(session: Session, member: str, entry: "Entry") -> None:
-    """An entry of this node: its outbox row gets its place; a row and a head lost come back."""
+    """An entry of this node: its outbox row gets its place; a row and a head lost come back.
+
+    One that stands under a number which this database gave to another was signed by a copy of it:
+    two histories, so the node signs no more.
+    """
     header = entry.header
     row = session.get(OutboxRow, header.id)
     if row is not None and row.jws_hash == entry.signed.digest:
         settle(row, entry.place)
+    elif _number_given(session, header):
+        restored.mark(session, header.node, restored.FORK)
     elif row is None and entry.item.facts is not None and entry.item.body is not None:
         session.add(_row(member, entry, facts=entry.item.facts, body=entry.item.body))
     head = session.get(OwnHeadRow, (header.node, header.lane.value))
@@ -48,6 +57,15 @@ def take_back(session: Session, member: str, entry: "Entry") -> None:
     if header.seq > head.seq:
         head.seq, head.hash = header.seq, b64(entry.signed.digest)
     session.flush()
+
+
+def _number_given(session: Session, header: Header) -> bool:
+    taken = select(OutboxRow.id).where(
+        OutboxRow.node == header.node,
+        OutboxRow.lane == header.lane.value,
+        OutboxRow.seq == header.seq,
+    )
+    return session.scalar(taken) is not None
 
 
 def _row(member: str, entry: "Entry", *, facts: bytes, body: bytes) -> OutboxRow:

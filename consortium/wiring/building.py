@@ -1,9 +1,11 @@
 """Fits the parts of one node together, without module globals: several fit in one process."""
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
+from consortium.exchange import forks
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -12,12 +14,10 @@ from consortium.exchange.guard import HubGuard, NodeGuard, machine_id
 from consortium.exchange.hubdesk import Handler, HubDesk
 from consortium.exchange.identity import Identities, Identity
 from consortium.exchange.inbox import Inbox
-from consortium.exchange.outbox import Draft, Post
+from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
-from consortium.fhir import message as messages
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
-from consortium.kernel.ids import new_id
 from consortium.ledger.keys import load_log_key
 from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
@@ -109,13 +109,13 @@ def _hub(node: Node) -> Hub:
     identity = node.identities.of(HUB_MEMBER)
     guard = HubGuard(node.settings.guard_dir, name=f"hub-{identity.node}")
     admission = Admission(
-        node.database, node.registry, clock=node.clock, guard=guard, wake=node.nudge
+        node.database,
+        node.registry,
+        clock=node.clock,
+        guard=guard,
+        wake=node.nudge,
+        on_fork=partial(forks.suspend, node.database, node.post),
     )
-
-    def suspend(first: bytes, second: bytes, *, now: datetime) -> None:
-        _suspend(node, first, second, now=now)
-
-    admission.on_fork = suspend
     desk = HubDesk(
         node.database,
         admission,
@@ -126,32 +126,6 @@ def _hub(node: Node) -> Hub:
         more=_joining(node),
     )
     return Hub(admission, desk, guard, load_log_key(node.settings.home / LOG_KEY_FILE))
-
-
-def _suspend(node: Node, first: bytes, second: bytes, *, now: datetime) -> None:
-    """The hub's node ends a key that signed two histories, with both as evidence (PROTOCOL 2)."""
-    from consortium.exchange import jws
-
-    one = jws.parse(first)
-    exchange = new_id(now)
-    evidence = {"first": first.decode(), "second": second.decode()}
-    facts = {
-        "node": one.header.node,
-        "first": jws.digest_text(first),
-        "second": jws.digest_text(second),
-    }
-    body = messages.build(
-        "node.suspend",
-        source=HUB_MEMBER,
-        destinations=(),
-        resources=[messages.parameters(**facts), messages.json_part("evidence", evidence)],
-        exchange_id=exchange,
-        now=now,
-    )
-    draft = Draft(id=exchange, kind="node.suspend/1", sender=HUB_MEMBER, to=("all",), body=body)
-    with node.database.write() as session:
-        if node.post.preview(session, draft, now=now) is None:
-            node.post.send(session, draft, now=now)
 
 
 def _joining(node: Node) -> dict[str, Handler]:

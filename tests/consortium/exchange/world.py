@@ -3,11 +3,12 @@ lose, double, delay and cut. The code that runs is the product's own."""
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.exchange import outqueue, restored
+from consortium.exchange import forks, outqueue, restored
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -138,6 +139,7 @@ class World:
         seed: int = 1,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
+        self.opened: list[Database] = []
         self.clock = VirtualClock()
         self.folder = folder
         self.registry = registry()
@@ -182,8 +184,9 @@ class World:
         with self.hub_database.write() as session:
             journal.confirm_clock(session, first="p1", second="p2", now=self.clock.now())
         self.admission = Admission(
-            self.hub_database, self.registry, clock=self.clock, guard=self.hub_guard, wake=Quiet()
-        )
+            self.hub_database, self.registry, clock=self.clock, guard=self.hub_guard,
+            wake=Quiet(), on_fork=partial(forks.suspend, self.hub_database, self.members[HUB].post),
+        )  # fmt: skip
         self.desk = HubDesk(
             self.hub_database, self.admission, clock=self.clock, hub=self.identities[HUB],
             store=BlobStore(self.folder / HUB / "blobs"), queries={}, more={},
@@ -233,6 +236,11 @@ class World:
             if not moved:
                 return
         raise AssertionError("the consortium does not come to rest")
+
+    def close(self) -> None:
+        """Close what was opened beside the databases that were given."""
+        for database in self.opened:
+            database.close()
 
     def heal(self) -> None:
         for member in self.members.values():
