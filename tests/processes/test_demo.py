@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -58,9 +59,9 @@ def test_a_port_in_use_is_told_in_words(tmp_path: Path, port: int) -> None:
     assert not (tmp_path / "demo").exists()
 
 
-def _all_answer(port: int, process: object, log: Path) -> None:
+def _all_answer(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     for number in range(NODES):
-        wait_for(port + number, process, log=log)  # type: ignore[arg-type]
+        wait_for(port + number, process, log=log)
 
 
 def _tells_everybody(log: Path, port: int) -> None:

@@ -92,8 +92,16 @@ def test_one_person_cannot_confirm_the_clock(
     nodes: Nodes, people: tuple[str, str], passwords: tuple[str, str], code: str
 ) -> None:
     named = [part for name in people for part in ("--person", name)]
-    asked = ("hub", "clock", "--confirm", *named, "--home", nodes.home / HUB_FOLDER)
-    told = command(*asked, typed="".join(f"{one}\n" for one in passwords))
+    home = nodes.home / HUB_FOLDER
+    told = command(
+        "hub",
+        "clock",
+        "--confirm",
+        *named,
+        "--home",
+        home,
+        typed="".join(f"{one}\n" for one in passwords),
+    )
     assert (told.code, f"({code})" in told.err) == (1, True), told.err
 
 
