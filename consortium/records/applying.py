@@ -16,8 +16,7 @@ from consortium.kernel.ids import CaseId, MemberId, PatientId
 from consortium.kernel.time import from_ms
 from consortium.members import directory
 from consortium.records import library, reading, store
-from consortium.records.model import TOPIC, Action, Basis, Side
-from consortium.records.reading import Asked
+from consortium.records.model import TOPIC, Action, Asked, Basis, Side
 from consortium.records.tables import ConsentTable, RequestTable
 
 PENDING, REFUSED_HERE, SENT_BACK, ANSWERING = "pending", "not_sent", "sent_back", "answering"

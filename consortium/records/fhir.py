@@ -14,7 +14,7 @@ from consortium.kernel.ids import new_id
 from consortium.patients import service as patients
 from consortium.ports import Signer
 from consortium.records import store
-from consortium.records.model import Consent, Identity, Scope
+from consortium.records.model import Asked, Identity
 
 ASKED: Final = "asked"
 """The part that says for which days records are asked for, and why."""
@@ -35,22 +35,12 @@ class Act:
     now: datetime
 
 
-def request(
-    act: Act,
-    *,
-    patient: bytes,
-    asked: Scope,
-    consent: Consent,
-    image: Mapping[str, Any] | None,
-    question: str,
-    facts: Mapping[str, Any],
-    signer: Signer,
-) -> bytes:
+def request(act: Act, told: Asked, *, facts: Mapping[str, Any], signer: Signer) -> bytes:
     """The body of a request: whom it is about, what is asked, what the patient allowed.
 
-    `patient` are the bytes of the asker's own Patient.
+    The patient is told by who it is and nothing more: no telephone number, no address.
     """
-    person = f"Patient/{gate.parse(patient)['id']}"
+    person, consent = f"Patient/{told.patient_id}", told.consent
     allowed = types.consent(
         id_=new_id(act.now),
         patient=person,
@@ -61,14 +51,18 @@ def request(
         until=consent.until,
         types=sorted(consent.scope.types),
         data_period=(consent.scope.start, consent.scope.end),
-        image=image,
+        image=told.image,
     )
-    author = act.actor.name if act.actor else ""
     said = parts.parameters(
-        ASKED, start=asked.start, end=asked.end, question=question, author=author
+        ASKED,
+        start=told.scope.start,
+        end=told.scope.end,
+        question=told.question,
+        author=told.author_name,
     )
     said = {"resourceType": "Parameters", "id": new_id(act.now), **said}
-    signed = [patient, gate.dump(allowed), gate.dump(said)]
+    who = echo(told.patient_id, told.identity)
+    signed = [gate.dump(one) for one in (who, allowed, said)]
     return _body(act, [*signed, _signature(act, signed, signer), parts.parameters(**dict(facts))])
 
 

@@ -99,21 +99,14 @@ def _keep(
     case: str,
     now: datetime,
 ) -> Record:
+    _check(session, resource, raw, member=member, patient=patient)
     kind, fhir_id = str(resource["resourceType"]), str(resource["id"])
-    if kind not in RELEASABLE:
-        raise invalid("record.type", type=kind)
-    if len(raw) > RAW_MAX_BYTES:
-        raise Refusal(RefusalKind.TOO_LARGE, "record.too_large", limit_kb=RAW_MAX_BYTES // 1024)
-    if disclosure.subject_of(resource) not in patients.aliases(
-        session, member=member, patient=patient
-    ):
-        raise conflict("record.patient")
     old = store.newest(session, member=member, source=source, kind=kind, fhir_id=fhir_id)
+    if old is not None and old.patient != patient:
+        raise conflict("record.patient")
+    if old is not None and old.raw == raw and old.case_id == case:
+        return _record(old)
     if old is not None:
-        if old.patient != patient:
-            raise conflict("record.patient")
-        if old.raw == raw and old.case_id == case:
-            return _record(old)
         old.latest = 0
         session.execute(delete(IdentifierTable).where(IdentifierTable.resource == old.id))
         session.flush()
@@ -142,6 +135,19 @@ def _keep(
     )
     session.flush()
     return _record(row)
+
+
+def _check(
+    session: Session, resource: Mapping[str, Any], raw: bytes, *, member: str, patient: str
+) -> None:
+    """Whether a resource is a record, of this patient, that fits into one body."""
+    if resource["resourceType"] not in RELEASABLE:
+        raise invalid("record.type", type=str(resource["resourceType"]))
+    if len(raw) > RAW_MAX_BYTES:
+        raise Refusal(RefusalKind.TOO_LARGE, "record.too_large", limit_kb=RAW_MAX_BYTES // 1024)
+    known = patients.aliases(session, member=member, patient=patient)
+    if disclosure.subject_of(resource) not in known:
+        raise conflict("record.patient")
 
 
 # ---------------------------------------------------------------- reading

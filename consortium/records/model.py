@@ -249,6 +249,20 @@ class Consent:
     withdrawn: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a request says: whom it is about, which days, on which consent, and why."""
+
+    patient_id: str
+    identity: Identity
+    scope: Scope
+    consent: Consent
+    image: Mapping[str, Any] | None
+    question: str
+    author: str
+    author_name: str
+
+
 def covers(consent: Consent, asked: Scope, *, party: str, purpose: str, time: datetime) -> bool:
     """Whether a patient's own consent covers a request: types, days, party, purpose, validity.
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -19,6 +18,7 @@ from consortium.records.fhir import ASKED
 from consortium.records.model import (
     RELEASABLE,
     Action,
+    Asked,
     Basis,
     By,
     Consent,
@@ -29,20 +29,6 @@ from consortium.records.model import (
 _LATE = timedelta(days=2)
 """A request asks to the end of its day, and the asker's clock may be wrong by a little."""
 QUESTION_MAX = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What a request says: whom it is about, which days, on which consent, and why."""
-
-    patient_id: str
-    identity: Identity
-    scope: Scope
-    consent: Consent
-    image: Mapping[str, Any] | None
-    question: str
-    author: str
-    author_name: str
 
 
 def asked_of(message: Message, *, types: Sequence[str]) -> Asked:

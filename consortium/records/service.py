@@ -13,25 +13,26 @@ from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.exchange import blobs
 from consortium.exchange.outbox import Draft, Post
-from consortium.fhir import gate
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import conflict, invalid, missing
 from consortium.kernel.ids import new_id
 from consortium.kernel.paging import Page
 from consortium.patients import service as patients
+from consortium.patients.model import Patient
 from consortium.ports import Signer
 from consortium.records import answering, applying, fhir, model, store
 from consortium.records.fhir import Act
 from consortium.records.model import (
     MONTHS_MOST,
     RELEASABLE,
+    Asked,
     Basis,
     Consent,
     Scope,
     Side,
     WithdrawReason,
 )
-from consortium.records.reading import QUESTION_MAX, Asked
+from consortium.records.reading import QUESTION_MAX
 from consortium.records.tables import RequestTable
 
 REQUEST = "record.request/1"
@@ -120,50 +121,42 @@ def request(
     person = patients.find(session, member=actor.member, patient=patient)
     if person is None:
         raise missing("patients.missing")
-    who = answering.identity_of(person)
-    if not (who.number or who.birth):
+    told = _told(session, form, person, actor=actor, now=now)
+    if not (told.identity.number or told.identity.birth):
         raise invalid("record.identity")
-    asked = model.asked_scope(form.types, months=form.months, now=now)
-    emergency = form.basis == Basis.EMERGENCY
-    consent = Consent(
-        basis=Basis(form.basis),
-        scope=Scope(frozenset(form.covers or form.types), asked.start, asked.end),
-        party=actor.member,
-        purpose="ETREAT" if emergency else "TREAT",
-        until=now + CONSENT_VALID,
-        evidence=bool(form.image),
-    )
-    image = blobs.attachment(session, form.image) if form.image else None
     act = Act(REQUEST, exchange, new_id(now), actor.member, form.to, actor, now)
     facts = {
         "types": sorted(form.types),
         "months": form.months,
-        "urgency": "emergency" if emergency else "routine",
+        "urgency": "emergency" if form.basis == Basis.EMERGENCY else "routine",
         "consent": form.basis,
     }
-    body = fhir.request(
-        act,
-        # who it is and nothing more: no telephone number, no address
-        patient=gate.dump(fhir.echo(person.id, who)),
-        asked=asked,
-        consent=consent,
-        image=image,
-        question=form.question.strip(),
-        facts=facts,
-        signer=signer,
+    body = fhir.request(act, told, facts=facts, signer=signer)
+    _queue(session, act, form, told, body=body, post=post)
+    return act.case
+
+
+def _told(session: Session, form: Form, person: Patient, *, actor: Actor, now: datetime) -> Asked:
+    """What the form asks, with the consent that the patient gave for it."""
+    asked = model.asked_scope(form.types, months=form.months, now=now)
+    consent = Consent(
+        basis=Basis(form.basis),
+        scope=Scope(frozenset(form.covers or form.types), asked.start, asked.end),
+        party=actor.member,
+        purpose="ETREAT" if form.basis == Basis.EMERGENCY else "TREAT",
+        until=now + CONSENT_VALID,
+        evidence=bool(form.image),
     )
-    told = Asked(
+    return Asked(
         patient_id=person.id,
-        identity=who,
+        identity=answering.identity_of(person),
         scope=asked,
         consent=consent,
-        image=image,
+        image=blobs.attachment(session, form.image) if form.image else None,
         question=form.question.strip(),
         author=actor.user,
         author_name=actor.name,
     )
-    _queue(session, act, form, told, body=body, post=post)
-    return act.case
 
 
 def sent(session: Session, exchange: str, *, actor: Actor) -> bool:

@@ -94,7 +94,19 @@ def request(
     )
     booked = appointment(slot, case=act.case, patient=person, now=act.now)
     signed = [patient, *(gate.dump(one) for one in (asked, booked, consent))]
-    provenance = signature.sign(
+    facts = parts.parameters(
+        slot=slot.name,
+        start=to_ms(slot.start),
+        service=slot.service,
+        urgency=urgency,
+        consent=basis,
+    )
+    provenance = _signature(act, signed, actor=actor, signer=signer)
+    return _body(act, [*signed, provenance, facts], focus=[f"ServiceRequest/{act.case}"])
+
+
+def _signature(act: Act, signed: Sequence[bytes], *, actor: Actor, signer: Signer) -> bytes:
+    return signature.sign(
         signed,
         event=act.event,
         exchange_id=act.exchange,
@@ -104,14 +116,6 @@ def request(
         now=act.now,
         sign=signer.sign,
     )
-    facts = parts.parameters(
-        slot=slot.name,
-        start=to_ms(slot.start),
-        service=slot.service,
-        urgency=urgency,
-        consent=basis,
-    )
-    return _body(act, [*signed, provenance, facts], focus=[f"ServiceRequest/{act.case}"])
 
 
 def appointment(

@@ -14,7 +14,7 @@ from consortium.desk import drafts
 from consortium.desk.drafts import Draft
 from consortium.exchange import blobs
 from consortium.kernel.actor import Actor
-from consortium.kernel.errors import Refusal, RefusalKind, invalid
+from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.ids import ExchangeId
 from consortium.members import directory
 from consortium.patients import service as patients
@@ -23,7 +23,7 @@ from consortium.records import applying, service
 from consortium.records.model import RELEASABLE, Basis
 from consortium.records.service import ASKERS
 from consortium.web import drafts as draft_pages
-from consortium.web import patient_views
+from consortium.web import patient_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import typed
 from consortium.web.errors import STATUS, brought_back, refused
@@ -31,6 +31,7 @@ from consortium.web.guard import Fields
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
+from consortium.web.reading import whole
 from consortium.web.views import Option, Refused
 from consortium.web.views import Patient as Banner
 from consortium.web.wording import t, written
@@ -92,7 +93,7 @@ def ask(
                 service.Form(
                     to=told["to"],
                     types=tuple(_types(draft.fields)),
-                    months=int(told["months"]) if told["months"].isdigit() else 0,
+                    months=whole(told["months"]),
                     basis=told["basis"],
                     question=told["question"],
                     image=told["image"],
@@ -141,23 +142,8 @@ def _save(
 
 
 def _seal(session: Session, upload: UploadFile, *, node: WebNode, now: datetime) -> str:
-    raw = upload.file.read(blobs.PLAIN_MAX_BYTES + 1)
-    kind = _kind_of(raw)
-    if raw and not kind:
-        raise invalid("record.picture")
-    sealed = blobs.seal(
-        session, node.store, raw, name=upload.filename or "", content_type=kind, now=now
-    )
-    return sealed.id
-
-
-def _kind_of(raw: bytes) -> str:
-    """What a file is by its first bytes: what a browser claims decides nothing."""
-    if raw.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    return "application/pdf" if raw.startswith(b"%PDF-") else ""
+    raw, kind, name = uploads.read(upload)
+    return blobs.seal(session, node.store, raw, name=name, content_type=kind, now=now).id
 
 
 def _page(

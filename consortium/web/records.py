@@ -1,9 +1,9 @@
 """Records: requests of both sides, deciding on one, and one record by itself."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
@@ -14,12 +14,10 @@ from consortium.exchange import blobs
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import Refusal, RefusalKind, missing
 from consortium.kernel.ids import new_id
-from consortium.patients import service as patients
 from consortium.records import answering, applying, library, service
-from consortium.records.answering import Candidate, Review
-from consortium.records.model import Match, Reason, Side, WithdrawReason
+from consortium.records.model import Side, WithdrawReason
 from consortium.records.service import Request as Asked
-from consortium.web import events, record_views, thread
+from consortium.web import events, record_deciding, record_views, thread, uploads
 from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused, refused_code
 from consortium.web.events import Moment
@@ -44,13 +42,6 @@ LOOK: Final[dict[str, tuple[str, Tone]]] = {
     applying.SENT_BACK: ("ban", "red"),
 }
 """Icon and colour of each state; its words are `record.state.STATE`."""
-MATCHES: Final[dict[Match, tuple[str, Tone]]] = {
-    Match.EXACT: ("circle-check", "green"),
-    Match.CONFLICT: ("triangle-alert", "red"),
-    Match.POSSIBLE: ("circle-help", "amber"),
-    Match.NONE: ("ban", ""),
-}
-PICTURES: Final = ("image/jpeg", "image/png", "application/pdf")
 ROWS: Final = 50
 
 
@@ -95,30 +86,6 @@ class CaseView:
     withdraw_reasons: Sequence[Option]
     exchange: str
     version: int
-
-
-@dataclass(frozen=True, slots=True)
-class CandidateView:
-    """A patient of ours beside the one who is asked for: pairs of (label, theirs, ours, same)."""
-
-    id: str
-    lines: Sequence[tuple[str, str, str, bool]]
-    match: str
-    icon: str
-    tone: Tone
-    leaving: str
-
-
-@dataclass(frozen=True, slots=True)
-class Deciding:
-    """What a person needs to decide."""
-
-    candidates: Sequence[CandidateView]
-    asked: Sequence[tuple[str, str]]
-    limited: bool
-    reasons: Sequence[Option]
-    q: str
-    found: Sequence[Any]
 
 
 @router.get("/records")
@@ -234,9 +201,8 @@ def consent(case: str, session: Reading, actor: SignedIn, node: Node) -> Respons
     raw = blobs.open_attachment(node.store, image)
     if raw is None:
         raise missing("record.image_coming")
-    kind = str(image.get("contentType", ""))
-    shown = kind if kind in PICTURES else "application/octet-stream"
-    return Response(raw, media_type=shown, headers={"content-disposition": "inline"})
+    kind = uploads.kind_of(raw)  # what the other side says it is decides nothing
+    return Response(raw, media_type=kind, headers={"content-disposition": "inline"})
 
 
 @router.get("/records/{record}")
@@ -343,7 +309,9 @@ def _case(
         view = _view(session, case, actor=actor, now=now)
         deciding = None
         if "decide" in view.can:
-            deciding = _deciding(session, case, actor=actor, q=q, chosen=chosen, now=now)
+            deciding = record_deciding.build(
+                session, case, actor=actor, q=q, chosen=chosen, now=now
+            )
         told = None if refusal is None else refused(refusal)
     return render(
         request,
@@ -354,69 +322,6 @@ def _case(
         deciding=deciding,
         refusal=told,
     )
-
-
-def _deciding(
-    session: Session, case: str, *, actor: Actor, q: str, chosen: str, now: datetime
-) -> Deciding:
-    seen_ = answering.review(session, case, actor=actor, chosen=chosen, now=now)
-    found = patients.search(session, actor=actor, text=q, now=now) if q else []
-    return Deciding(
-        candidates=[_candidate(one, seen_) for one in seen_.candidates],
-        asked=[
-            (t("records.decide.name"), seen_.asked.name),
-            (t("records.decide.id_number"), seen_.asked.number or t("records.decide.unknown")),
-            (t("records.decide.sex"), _sex(seen_.asked.sex)),
-            (t("records.decide.birth"), _birth(seen_.asked.birth)),
-        ],
-        limited=seen_.limited != seen_.scope,
-        reasons=[Option(one.value, t(f"record.reason.{one.value}")) for one in Reason],
-        q=q,
-        found=found,
-    )
-
-
-def _candidate(one: Candidate, seen_: Review) -> CandidateView:
-    ours, theirs = answering.identity_of(one.patient), seen_.asked
-    icon, tone = MATCHES[one.match]
-    number, name, birth, sex = (
-        t(f"records.decide.{word}") for word in ("id_number", "name", "birth", "sex")
-    )
-    unknown = t("records.decide.unknown")
-    return CandidateView(
-        id=one.patient.id,
-        lines=[
-            (name, theirs.name, ours.name, theirs.name == ours.name),
-            (number, theirs.number or unknown, ours.number or unknown,
-             theirs.number == ours.number),
-            (sex, _sex(theirs.sex), _sex(ours.sex), theirs.sex == ours.sex),
-            (birth, _birth(theirs.birth), _birth(ours.birth), theirs.birth == ours.birth),
-        ],
-        match=t(f"record.match.{one.match.value}"),
-        icon=icon,
-        tone=tone,
-        leaving=_leaving(one.leaving),
-    )  # fmt: skip
-
-
-def _leaving(counts: Mapping[str, int]) -> str:
-    if not counts:
-        return t("records.decide.leaving_none")
-    what = t("shell.list_comma").join(
-        t("records.decide.leaving_item", type=t(f"contract.type.{kind}"), n=n)
-        for kind, n in counts.items()
-    )
-    return t("records.decide.leaving", n=sum(counts.values()), what=what)
-
-
-def _sex(sex: str) -> str:
-    if sex in ("male", "female"):
-        return t(f"shell.sex.{sex}")
-    return t("records.decide.unknown")
-
-
-def _birth(birth: date | None) -> str:
-    return birth.isoformat() if birth else t("records.decide.unknown")
 
 
 def _day(moment: datetime, *, last: bool = False) -> date:

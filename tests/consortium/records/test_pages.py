@@ -12,7 +12,7 @@ from consortium.contracts import service as contracts
 from consortium.kernel.database import Database
 from consortium.members.tables import AccountRow
 from tests.consortium.exchange import world as worlds
-from tests.consortium.records.test_walk import house, person
+from tests.consortium.records.asking import house, person
 from tests.consortium.referrals.test_pages import exchange, words
 from tests.consortium.teleconsult.stage import PNG, Stage
 from tests.consortium.teleconsult.world import Clinics, Covering, in_force, registry
@@ -160,7 +160,7 @@ def test_a_consent_needs_its_picture_and_only_a_picture(stage: Stage) -> None:
     script = [("picture", ("consent.png", b"MZ program", "image/png"))]
     answer = stage.send("han", "/records/new", form(here, page), script)
     assert answer.status_code == 422
-    assert "不是 JPG、PNG 或 PDF" in words(answer.text)
+    assert "这是一个程序，不是图片或 PDF" in words(answer.text)
     assert "调整用药前看既往结果" in answer.text
 
 

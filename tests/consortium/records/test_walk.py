@@ -1,149 +1,33 @@
 """Records asked for and released over a hub and two workstations, for real."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from consortium import audit
-from consortium.desk import drafts
-from consortium.desk import service as desk
-from consortium.exchange import blobs, state, timeline
-from consortium.fhir import clinical, gate
+from consortium.exchange import state, timeline
 from consortium.fhir.face import Query
 from consortium.kernel.errors import Refusal
-from consortium.records import answering, applying, disclosure, fhir, library, service, store
+from consortium.records import disclosure, fhir, service, store
 from consortium.records.model import Match, Side
 from consortium.records.tables import ResourceTable
 from tests.consortium.exchange.checks import folds_agree
+from tests.consortium.records.asking import (
+    DAY,
+    NUMBER,
+    ask,
+    at,
+    house,
+    kept,
+    need,
+    person,
+    refuse,
+    release,
+    review,
+)
 from tests.consortium.teleconsult.world import Clinics, clinics, contract
 
 __all__ = ["clinics"]
-NUMBER = "512425195903141626"
-DAY = timedelta(days=1)
-
-
-def person(world: Clinics, by: str, **changes: str) -> str:
-    return world.patient(by, **{"number": NUMBER, "no_number_reason": "", **changes})
-
-
-def add(world: Clinics, resource: dict[str, Any], patient: str) -> None:
-    with world.writing("lu") as session:
-        library.add(session, resource, member="lead", patient=patient, now=world.clock.now())
-
-
-def house(world: Clinics, patient: str, *, results: int = 2) -> None:
-    """Records at the hospital: results of this year, an old one, a diagnosis, a draft report."""
-    now, who = world.clock.now(), f"Patient/{patient}"
-    for n in range(results):
-        add(
-            world,
-            clinical.vital(
-                id_=f"pulse-{n}", patient=who, name="pulse", value=70 + n, taken=now - (n + 1) * DAY
-            ),
-            patient,
-        )
-    old = clinical.vital(id_="old", patient=who, name="pulse", value=60, taken=now - 900 * DAY)
-    told = clinical.condition(
-        id_="dx", patient=who, text="冠心病", code="I25.1", recorded=now - 30 * DAY
-    )
-    report = clinical.diagnostic_report(
-        id_="draft",
-        patient=who,
-        title="心超",
-        conclusion="未签发",
-        issued=now - DAY,
-        performer="Organization/lead",
-        status="preliminary",
-    )
-    for one in (old, told, report):
-        add(world, one, patient)
-
-
-def ask(
-    world: Clinics,
-    patient: str,
-    *,
-    types: tuple[str, ...] = ("Observation",),
-    basis: str = "explicit",
-    covers: tuple[str, ...] = (),
-    months: int = 12,
-    name: str = "han",
-) -> str:
-    doing = world.doing(name)
-    with world.writing(name) as session:
-        image = ""
-        if basis == "explicit":
-            files = world.members[doing.actor.member].store
-            image = blobs.seal(
-                session, files, b"a picture", name="consent.jpg", content_type="image/jpeg",
-                now=doing.now,
-            ).id  # fmt: skip
-        form = service.Form("lead", types, months, basis, "调整用药前看既往结果", image, covers)
-        return service.request(
-            session,
-            form,
-            patient=patient,
-            actor=doing.actor,
-            post=doing.post,
-            signer=world.key(name),
-            exchange=doing.exchange,
-            now=doing.now,
-        )
-
-
-def at(world: Clinics, name: str, case: str) -> service.Request:
-    with world.reading(name) as session:
-        return service.request_of(session, case, actor=world.actor(name))
-
-
-def kept(world: Clinics, patient: str, *, name: str = "han") -> list[library.Record]:
-    with world.reading(name) as session:
-        return list(library.of_patient(session, actor=world.actor(name), patient=patient).rows)
-
-
-def need(world: Clinics, name: str, case: str) -> str:
-    with world.reading(name) as session:
-        line = desk.row(session, member=world.actor(name).member, case=case)
-    return line.row.need if line is not None and line.open else ""
-
-
-def review(world: Clinics, case: str, chosen: str = "") -> answering.Review:
-    with world.writing("desk") as session:
-        return answering.review(
-            session, case, actor=world.actor("desk"), chosen=chosen, now=world.clock.now()
-        )
-
-
-def release(world: Clinics, case: str, patient: str, *, exchange: str = "") -> None:
-    doing = world.doing("desk", exchange)
-    with world.writing("desk") as session:
-        answering.release(
-            session,
-            case,
-            patient=patient,
-            actor=doing.actor,
-            post=doing.post,
-            signer=world.key("desk"),
-            exchange=doing.exchange,
-            now=doing.now,
-        )
-
-
-def refuse(world: Clinics, case: str, reason: str) -> None:
-    doing = world.doing("desk")
-    with world.writing("desk") as session:
-        answering.refuse(
-            session,
-            case,
-            reason=reason,
-            text="请核对姓名",
-            actor=doing.actor,
-            post=doing.post,
-            signer=world.key("desk"),
-            exchange=doing.exchange,
-            now=doing.now,
-        )
 
 
 def test_number_name_and_consent_agree_so_the_hospitals_node_answers_by_itself(
@@ -343,105 +227,3 @@ def test_many_records_come_in_parts_and_all_arrive(clinics: Clinics) -> None:
     assert len(rows) == 100
     assert at(clinics, "han", case).count == 100
     assert at(clinics, "han", case).state == "released"
-
-
-def test_a_withdrawn_consent_hides_what_it_brought_and_ends_every_grant(clinics: Clinics) -> None:
-    here, there = person(clinics, "han"), person(clinics, "lu")
-    house(clinics, there)
-    case = ask(clinics, here)
-    clinics.settle()
-    with clinics.writing("lu") as session:
-        library.grant(
-            session, member="lead", case=case, party="consortium", patient=there,
-            until=clinics.clock.now() + DAY,
-        )  # fmt: skip
-    doing = clinics.doing("han")
-    with clinics.writing("han") as session:
-        service.withdraw(
-            session,
-            case,
-            reason="patient",
-            actor=doing.actor,
-            post=doing.post,
-            exchange=doing.exchange,
-            now=doing.now,
-        )
-    clinics.settle()
-    assert at(clinics, "desk", case).state == "withdrawn"
-    assert kept(clinics, here) == []
-    with clinics.reading("han") as session:
-        query = Query("Observation", patient=here)
-        now = clinics.clock.now()
-        assert fhir.resources(session, actor=clinics.actor("han"), query=query, now=now) == []
-    with clinics.reading("lu") as session:
-        granted = library.granted(
-            session, member="lead", party="consortium", patient=there, now=clinics.clock.now()
-        )
-    assert not granted
-    assert len(kept(clinics, there, name="lu")) == 5
-    folds_agree(clinics)
-
-
-def test_a_consent_withdrawn_first_wins_over_the_release(clinics: Clinics) -> None:
-    here = person(clinics, "han", number="", no_number_reason="not_at_hand")
-    there = person(clinics, "lu")
-    house(clinics, there)
-    case = ask(clinics, here)
-    clinics.settle()
-    doing = clinics.doing("han")
-    with clinics.writing("han") as session:
-        service.withdraw(
-            session, case, reason="patient", actor=doing.actor, post=doing.post,
-            exchange=doing.exchange, now=doing.now,
-        )  # fmt: skip
-    # the clinic's withdrawal is on the ledger before the hospital's node has taken it
-    clinics.members["shiqiao"].sync()
-    with pytest.raises(Refusal) as caught:
-        release(clinics, case, there)
-    assert caught.value.code == "record.state"
-    clinics.settle()
-    assert kept(clinics, here) == []
-
-
-def test_a_request_that_the_ledger_refuses_comes_back_as_a_draft(clinics: Clinics) -> None:
-    here = person(clinics, "han")
-    case = ask(clinics, here)
-    value = contract("shiqiao")
-    with clinics.hub_database.write() as session:
-        name = "contract:ct-shiqiao"
-        state.write(session, {name: ({**value, "state": "suspended"}, 0)}, frozenset({name}))
-    clinics.settle()
-    asked = at(clinics, "han", case)
-    assert (asked.state, asked.code) == ("not_sent", "contract.suspended")
-    with clinics.reading("han") as session:
-        draft = drafts.read(session, actor=clinics.actor("han"), form=applying.form_name(here))
-    assert draft is not None
-    assert draft.fields["question"] == "调整用药前看既往结果"
-    assert draft.code == "contract.suspended"
-
-
-def test_a_second_version_takes_the_place_of_the_first_and_keeps_it(clinics: Clinics) -> None:
-    there = person(clinics, "lu")
-    now = clinics.clock.now()
-    for value in (70, 75, 75):
-        add(
-            clinics,
-            clinical.vital(
-                id_="p", patient=f"Patient/{there}", name="pulse", value=value, taken=now
-            ),
-            there,
-        )
-    (record,) = kept(clinics, there, name="lu")
-    assert record.version == 2
-    assert gate.parse(record.raw)["valueQuantity"]["value"] == 75
-
-
-def test_a_record_of_another_patient_is_not_filed_under_this_one(clinics: Clinics) -> None:
-    there = person(clinics, "lu")
-    other = clinics.patient("lu", name="李四")
-    resource = clinical.vital(
-        id_="p", patient=f"Patient/{other}", name="pulse", value=70, taken=clinics.clock.now()
-    )
-    with pytest.raises(Refusal) as caught:
-        add(clinics, resource, there)
-    assert caught.value.code == "record.patient"
