@@ -11,7 +11,9 @@ from starlette.datastructures import FormData
 from starlette.responses import JSONResponse, Response
 
 from consortium.desk import drafts
+from consortium.desk import service as desk
 from consortium.kernel.actor import Actor
+from consortium.patients import service as patients
 from consortium.web.deps import Now, PageRoute, SignedIn, Writing
 from consortium.web.guard import Fields, local_path
 from consortium.web.pages import after, look_of
@@ -32,6 +34,7 @@ class Kept:
     """A draft that its author has not sent."""
 
     word: str
+    name: str
     href: str
     at: datetime
 
@@ -45,8 +48,17 @@ def kept(session: Session, *, actor: Actor) -> Sequence[Kept]:
             page = FORMS[name]
             href = page.format(about=about) if "{" in page else page
             href += f"?about={about}" if about and href == page else ""
-            found.append(Kept(t(f"draft.{name}"), href, draft.saved_at or draft.first_at))
+            at = draft.saved_at or draft.first_at
+            found.append(Kept(t(f"draft.{name}"), _whose(session, actor, about), href, at))
     return found
+
+
+def _whose(session: Session, actor: Actor, about: str) -> str:
+    """The patient of a draft, which is about one, or about a case of one."""
+    if (row := desk.row(session, member=actor.member, case=about)) is not None:
+        return row.row.patient_name
+    patient = patients.find(session, member=actor.member, patient=about) if about else None
+    return patient.name if patient is not None else ""
 
 
 @router.post("/drafts/{form:path}")
