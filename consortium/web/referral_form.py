@@ -27,7 +27,7 @@ from consortium.referrals.content import PAPERS_MAX
 from consortium.referrals.form import Typed
 from consortium.referrals.model import Action
 from consortium.web import drafts as draft_pages
-from consortium.web import form_views, patient_views
+from consortium.web import form_views, patient_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import typed as typed_fields
 from consortium.web.errors import STATUS, brought_back, refused
@@ -229,23 +229,8 @@ def _kept(
 def _seal(session: Session, upload: UploadFile, *, node: WebNode, count: int, now: datetime) -> str:
     if count >= PAPERS_MAX:
         raise invalid("referral.papers", limit=PAPERS_MAX)
-    raw = upload.file.read(blobs.PLAIN_MAX_BYTES + 1)
-    kind = _kind_of(raw)
-    if raw and not kind:
-        raise invalid("referral.paper_type")
-    sealed = blobs.seal(
-        session, node.store, raw, name=upload.filename or "", content_type=kind, now=now
-    )
-    return sealed.id
-
-
-def _kind_of(raw: bytes) -> str:
-    """What a file is by its first bytes: what a browser claims decides nothing."""
-    if raw.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if raw.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    return "application/pdf" if raw.startswith(b"%PDF-") else ""
+    raw, kind, name = uploads.read(upload)
+    return blobs.seal(session, node.store, raw, name=name, content_type=kind, now=now).id
 
 
 def _shown(refusal: Refusal) -> Refusal:

@@ -25,7 +25,7 @@ from consortium.referrals.model import Action, State
 from consortium.referrals.viewing import CaseView, Listed
 from consortium.scheduling import service as scheduling
 from consortium.scheduling.model import FreeSlot, SessionKind
-from consortium.web import events, referral_views
+from consortium.web import events, referral_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn
 from consortium.web.errors import STATUS, refused
 from consortium.web.events import Moment
@@ -157,10 +157,9 @@ def file(session: Reading, case: str, sealed: str, actor: SignedIn, node: Node) 
     raw = blobs.open_attachment(node.store, paper.attachment)
     if raw is None:
         raise Refusal(RefusalKind.UNAVAILABLE, "referral.paper_coming")
-    known = paper.content_type in ("image/jpeg", "image/png", "application/pdf")
-    kind = paper.content_type if known else "application/octet-stream"
+    kind = uploads.kind_of(raw)  # what the other side says it is decides nothing
     way = "inline" if kind.startswith("image/") else "attachment"
-    name = f"{way}; filename*=UTF-8''{quote(paper.title or 'file')}"
+    name = f"{way}; filename*=UTF-8''{quote(uploads.clean_name(paper.title))}"
     return Response(raw, media_type=kind, headers={"content-disposition": name})
 
 

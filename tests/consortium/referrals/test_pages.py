@@ -226,7 +226,7 @@ def test_a_file_that_is_none_is_refused_and_the_form_stays(stage: Stage) -> None
     told = {"patient": patient, "exchange": exchange(page)}
     upload = [("files", ("virus.png", b"MZ\x90\x00", "image/png"))]
     answer = stage.send("han", "/referrals/new", {**fields(do="attach"), **told}, upload)
-    assert "referral.paper_type" in answer.text
+    assert "upload.program" in answer.text
     assert "活动后胸闷" in answer.text
 
 
