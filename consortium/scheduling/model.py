@@ -296,9 +296,12 @@ def free_slots(
 def day_of(text: str) -> date:
     """A day written `2026-11-30`. Raises Refusal `session.day`."""
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise invalid("session.day") from error
+    if not 2000 <= day.year <= 2200:
+        raise invalid("session.day")
+    return day
 
 
 def clock_of(text: str) -> clock:
@@ -329,11 +332,11 @@ def instant_of(text: str) -> datetime:
     """A FHIR `instant`. Raises Refusal `session.zone` when its zone is missing, `session.time`."""
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise invalid("session.zone")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise invalid("session.time") from error
-    if moment.tzinfo is None:
-        raise invalid("session.zone")
-    return moment.astimezone(UTC)
 
 
 def plans(

@@ -18,6 +18,7 @@ from consortium.scheduling.model import FreeSlot, SessionKind
 FREE = "slots.free"
 FREE_MOST = 60
 SESSIONS_MOST = 40
+PAGES_MOST = 25
 AFTER_MOST_MS = 4_102_444_800_000
 
 Source = Literal["here", "hub", "last", "none"]
@@ -58,10 +59,9 @@ def free(
     the last answer is given with its time. Asking takes as long as a call to the hub: not for
     writing transactions.
     """
-    rows = store.upcoming(session, service=service, kind=kind, after=now, limit=SESSIONS_MOST)
-    if rows and all(row.provider in post.members for row in rows):
-        slots = _compute(session, rows, after=now)
-        return _named(session, tuple(slots[:FREE_MOST]), "here", now)
+    if _is_own(session, post, service=service, kind=kind.value, now=now):
+        slots = _compute(session, service=service, kind=kind.value, after=now)
+        return _named(session, tuple(slots), "here", now)
     params = {"service": service, "kind": kind.value, "after": to_ms(now)}
     answered = post.query(member, FREE, params) if ask else None
     if answered is None:
@@ -104,10 +104,7 @@ def answer(session: Session, params: Mapping[str, Any]) -> dict[str, Any]:
     if type(after) is not int or not 0 <= after < AFTER_MOST_MS:
         raise invalid("slot.query")
     moment = from_ms(after)
-    rows = store.upcoming(
-        session, service=service, kind=str(kind), after=moment, limit=SESSIONS_MOST
-    )
-    slots = _compute(session, rows, after=moment)[:FREE_MOST]
+    slots = _compute(session, service=service, kind=str(kind), after=moment)
     return _rows_of(slots)
 
 
@@ -149,7 +146,30 @@ def holder_name(session: Session, session_id: str) -> str:
     return "" if row is None else row.holder_name
 
 
-def _compute(
+def _is_own(session: Session, post: Post, *, service: str, kind: str, now: datetime) -> bool:
+    """Whether the nearest sessions of a service are all of this installation's members."""
+    rows = store.upcoming(
+        session, service=service, kind=kind, after=now, last=None, limit=SESSIONS_MOST
+    )
+    return bool(rows) and all(row.provider in post.members for row in rows)
+
+
+def _compute(session: Session, *, service: str, kind: str, after: datetime) -> list[FreeSlot]:
+    """The nearest free slots by shared state; full sessions are passed over, a page at a time."""
+    found: list[FreeSlot] = []
+    last: tables.SessionTable | None = None
+    for _ in range(PAGES_MOST):
+        rows = store.upcoming(
+            session, service=service, kind=kind, after=after, last=last, limit=SESSIONS_MOST
+        )
+        found += _free_in(session, rows, after=after)
+        if len(found) >= FREE_MOST or len(rows) < SESSIONS_MOST:
+            break
+        last = rows[-1]
+    return sorted(found)[:FREE_MOST]
+
+
+def _free_in(
     session: Session, rows: Sequence[tables.SessionTable], *, after: datetime
 ) -> list[FreeSlot]:
     values = state.read_many(session, [model.session_name(row.id) for row in rows])
@@ -163,7 +183,7 @@ def _compute(
     for row in rows:
         if value := values.get(model.session_name(row.id)):
             found += model.free_slots(row.id, value, held, after=after)
-    return sorted(found)
+    return found
 
 
 def _read(

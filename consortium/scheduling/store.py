@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import and_, delete, insert, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -20,21 +20,33 @@ SHOWN_MOST = 200
 
 
 def upcoming(
-    session: Session, *, service: str, kind: str, after: datetime, limit: int
+    session: Session,
+    *,
+    service: str,
+    kind: str,
+    after: datetime,
+    last: SessionTable | None,
+    limit: int,
 ) -> Sequence[SessionTable]:
-    """Open sessions of a service that have a slot later than a moment, the nearest first."""
+    """Open sessions of a service that have a slot later than a moment, the nearest first.
+
+    `last` is the last one of the page before, None for the first page.
+    """
     table = SessionTable
-    return session.scalars(
-        select(table)
-        .where(
-            table.service == service,
-            table.kind == kind,
-            table.state == SessionState.OPEN.value,
-            table.last_at > after,
+    query = select(table).where(
+        table.service == service,
+        table.kind == kind,
+        table.state == SessionState.OPEN.value,
+        table.last_at > after,
+    )
+    if last is not None:
+        query = query.where(
+            or_(
+                table.first_at > last.first_at,
+                and_(table.first_at == last.first_at, table.id > last.id),
+            )
         )
-        .order_by(table.first_at, table.id)
-        .limit(bounded(limit))
-    ).all()
+    return session.scalars(query.order_by(table.first_at, table.id).limit(bounded(limit))).all()
 
 
 def of_holder(

@@ -209,6 +209,20 @@ def test_the_next_three_come_after_the_lost_one_before_earlier_ones(mini: Mini) 
     ]
 
 
+def test_full_sessions_do_not_hide_a_free_one_behind_them(
+    mini: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SESSIONS_MOST", 2)
+    for n in range(5):
+        publish(mini, a_week("08:30", day=MONDAY + timedelta(days=n)))
+    mini.deliver()
+    for slot in find(mini, "lead").slots[:4]:
+        mini.values[slot.name] = model.booked(provider="lead", case="c1", holder="shiqiao")
+        mini._write(slot.name, mini.values[slot.name])
+    (left,) = find(mini, "shiqiao").slots
+    assert left.start == at("08:30", MONDAY + timedelta(days=4))
+
+
 @pytest.mark.parametrize(
     "params",
     [

@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from consortium.contracts import service as contracts
+from consortium.desk import service as desk
 from consortium.kernel.database import Database
 from consortium.kernel.time import ZONE
+from consortium.web import events
+from consortium.web.events import Moment
+from consortium.web.wording import Look, written
 from tests.consortium.exchange import world as worlds
 from tests.consortium.referrals.test_pages import exchange, words
 from tests.consortium.teleconsult.stage import Stage
@@ -242,6 +246,33 @@ def test_giving_up_and_cancelling_leave_the_lists(stage: Stage) -> None:
     assert "没有会诊预约" in stage.words("han", "/bookings")
     assert "已取消" in stage.words("han", "/bookings?done=1")
     assert "医生有事" in stage.words("han", href)
+
+
+def test_an_open_page_is_told_when_the_hub_has_confirmed(stage: Stage) -> None:
+    publish(stage, "08:30")
+    patient = stage.world.patient("han")
+    page = stage.get("han", f"/bookings/new?about={patient}")
+    href = stage.post("han", "/bookings/new", form(patient, page, slots_of(page)[0]))
+    shown = stage.get("han", href)
+    assert "part=booking" in shown
+    node = stage.site("han").node
+    look = Look("zh", stage.world.clock.now())
+
+    def live(part: str, argument: str) -> str:
+        with written(look), node.database.read() as session:
+            moment = Moment(node, session, stage.world.actor("han"), look, "slots", -1)
+            return events.PARTS[part](moment, argument)
+
+    case = href.removeprefix("/bookings/")
+    assert "已签名，等中心确认" in live("booking", case)
+    with node.database.read() as session:
+        before = desk.version(session)
+    stage.settle()
+    with node.database.read() as session:
+        assert desk.version(session) > before
+    assert "已约定" in live("booking", case)
+    assert "已约定" in live("bookings", "0 0")
+    assert live("booking", "another") == ""
 
 
 def test_a_specialist_books_nothing_and_a_doctor_publishes_nothing(stage: Stage) -> None:
