@@ -43,6 +43,7 @@ REFRESH: Final = timedelta(minutes=1)
 """Words such as "2 h left" age without any change."""
 THREADS: Final = 4
 ARG_MAX: Final = 300
+WORKLIST: Final = "worklist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ def _look(node: WebNode, watch: Watch) -> str:
         moment = Moment(node, session, watch.signed.actor, look, watch.page, watch.version)
         found = _shell(moment)
         aged = watch.rendered_at is not None and now - watch.rendered_at >= REFRESH
-        if watch.part and (version != watch.version or aged):
+        # the worklist is the desk's rows alone; a case shows files and receipts too
+        if watch.part and (version != watch.version or aged or watch.part != WORKLIST):
             found += _CUT + PARTS[watch.part](moment, watch.argument)
         watch.rendered_at = now if aged or watch.rendered_at is None else watch.rendered_at
     watch.version = version
@@ -173,4 +175,4 @@ def _event(html: str, version: int) -> bytes:
     return f"id: {version}\n{lines}\n".encode()
 
 
-PARTS: Final[dict[str, Part]] = {"worklist": _worklist}
+PARTS: Final[dict[str, Part]] = {WORKLIST: _worklist}
