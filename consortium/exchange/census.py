@@ -118,9 +118,7 @@ def signed(session: Session) -> Iterator[Signed]:
     last = ""
     while True:
         rows = session.execute(
-            select(
-                OutboxRow.id, OutboxRow.kind, OutboxRow.member, OutboxRow.state, OutboxRow.index
-            )
+            select(OutboxRow.id, OutboxRow.kind, OutboxRow.member, OutboxRow.state, OutboxRow.index)
             .where(OutboxRow.id > last)
             .order_by(OutboxRow.id)
             .limit(_AT_ONCE)
