@@ -1,5 +1,6 @@
 """Two nodes with pages over the world of clinics, and a browser for each person."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,8 @@ from tests.consortium.referrals.test_pages import token, words
 from tests.consortium.referrals.world import Site, name_members
 from tests.consortium.teleconsult.world import Clinics
 
+PLACE = hashlib.sha256(b"testclient\ntestclient").digest()
+"""Where a TestClient says that it is (`guard.place_of`)."""
 BASE = "http://127.0.0.1:8001"
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000d49444154789c63f8"
@@ -84,7 +87,8 @@ class Stage:
         """A browser in which a person has just signed in."""
         site = self.site(name)
         sessions = site.app.state.sessions
-        token_, _ = sessions.open(self.world.actor(name).user, now=self.world.clock.now())
+        user, now = self.world.actor(name).user, self.world.clock.now()
+        token_, _ = sessions.open(user, now=now, place=PLACE)
         client = TestClient(site.app, base_url=BASE, follow_redirects=False)
         client.cookies.set(session_cookie(site.node.id), token_)
         return client
