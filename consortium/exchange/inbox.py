@@ -4,9 +4,12 @@ PROTOCOL 1 ("Shared state", who runs `judge` and `step`) and 4 (recipient's own 
 is taken in one transaction: inbox row, shared state, local rows, cursor.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from consortium.exchange import bodies, jws
@@ -31,9 +34,49 @@ from consortium.exchange.state import Held
 from consortium.exchange.tables import FeedCursorRow
 from consortium.kernel import crash
 from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.log import logger
 from consortium.ledger import journal
 
 APPLIED, KEPT, ALARM, REFUSED, NEWER = "applied", "kept", "alarm", "refused", "newer"
+
+
+_FOREIGN = (
+    ArithmeticError,
+    AttributeError,
+    DataError,
+    IntegrityError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a body can cause that no rule foresaw. A full disk or a lost database is none of these."""
+_log = logger(__name__)
+
+
+@dataclass(slots=True)
+class _Fault:
+    """Why a room could not take an entry; empty when it could."""
+
+    code: str = ""
+
+
+@contextmanager
+def _unfit(session: Session, entry: Entry) -> Iterator[_Fault]:
+    """Let a room look at an entry and apply it, all or nothing.
+
+    One member's odd body must not stop another member's feed: what the room wrote is undone, the
+    entry is kept with the code, and the feed goes on.
+    """
+    fault = _Fault()
+    try:
+        with session.begin_nested():
+            yield fault
+    except Refusal as refusal:
+        fault.code = refusal.code
+    except _FOREIGN as error:
+        fault.code = "exchange.unfit"
+        _log.error("inbox.unfit", kind=entry.header.kind, index=entry.item.index, exc_info=error)
 
 
 class Inbox:
@@ -97,7 +140,9 @@ class Inbox:
         if not entry.ok:
             # a duplicate counts as what it repeats, which has been told already
             if header.sender == member and entry.words[0] != "duplicate":
-                self._told_refused(session, member, kind, entry, facts, now=now)
+                with _unfit(session, entry) as fault:
+                    self._told_refused(session, member, kind, entry, facts, now=now)
+                return REFUSED, fault.code
             return REFUSED, ""
         before: dict[str, Value | None] = {}
         if self._folds:
@@ -106,7 +151,13 @@ class Inbox:
                 return ALARM, alarm
             before = {name: values.get(name) for name in names}
             self._fold(kind, entry, facts, names, values, member)
-        return self._apply(session, member, kind, entry, facts, before, now=now)
+        kept = (KEPT, "")
+        with _unfit(session, entry) as fault:
+            kept = self._apply(session, member, kind, entry, facts, before, now=now)
+        if fault.code:
+            refuse_body(session, self._post, member, entry, fault.code, now=now)
+            return KEPT, fault.code
+        return kept
 
     def _not_authentic(self, member: str, entry: Entry, values: Held) -> str:
         """Addressed to this member and signed by a key valid at that index, or an alarm's code."""

@@ -85,11 +85,20 @@ class Node:
         return directory.name(session, member)
 
     def sync(self, now: datetime) -> int:
-        """Run every courier once; gives how many exchanges were moved."""
-        moved = 0
+        """Run every courier once; gives how many exchanges were moved.
+
+        One member's fault is raised after the others have had their turn.
+        """
+        moved, faults = 0, []
         for courier in self.couriers.values():
-            done = courier.run_once(now)
+            try:
+                done = courier.run_once(now)
+            except Exception as fault:  # a door between members: raised below
+                faults.append(fault)
+                continue
             moved += done.pushed + done.pulled
+        if faults:
+            raise faults[0]
         return moved
 
     def deliver_keys(self, _now: datetime) -> int:
