@@ -18,12 +18,12 @@ from consortium.exchange.commitment import Part
 from consortium.exchange.limits import PARTS_MAX
 from consortium.exchange.sealing import new_identity, unseal
 from consortium.exchange.sealing import seal as seal_to
-from consortium.exchange.tables import BlobRow, InboxRow, OutboxRow
+from consortium.exchange.tables import BlobRow, BlobUseRow, InboxRow, OutboxRow
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.system import write_durably
 
 PLAIN_MAX_BYTES = 5 * 1024 * 1024
-HERE, QUEUED, SENT, WANTED = "here", "queued", "sent", "wanted"
+HERE, QUEUED, WANTED, DONE = "here", "queued", "wanted", "done"
 IDENTITY_URL = "urn:sharing-chain:age-identity"
 SEALED_SHA256_URL = "urn:sharing-chain:sealed-sha256"
 SEALED_SIZE_URL = "urn:sharing-chain:sealed-size"
@@ -99,8 +99,6 @@ def seal(
             name=name[:255],
             content_type=content_type[:100],
             secret=secret,
-            exchange="",
-            sent=0,
             at=now,
         )
     )
@@ -156,65 +154,97 @@ def attach(session: Session, digests: Sequence[str], *, exchange: str) -> list[P
     parts: list[Part] = []
     for digest in digests:
         row = _row(session, digest)
-        if row.state == HERE:
-            row.state, row.exchange = QUEUED, exchange
+        use(session, digest, exchange=exchange, state=QUEUED)
         parts.append(Part(size=row.size, sha256=row.sha256))
     return parts
 
 
+def use(session: Session, digest: str, *, exchange: str, state: str) -> None:
+    """Note that an exchange carries a blob; one that is done stays so."""
+    known = session.get(BlobUseRow, (digest, exchange))
+    if known is None:
+        session.add(BlobUseRow(sha256=digest, exchange=exchange, state=state))
+        session.flush()
+    elif known.state != DONE:
+        known.state = state
+
+
 def want(session: Session, digest: str, *, exchange: str, now: datetime) -> None:
-    """Note that an attachment of a received exchange is still to be fetched."""
-    if session.get(BlobRow, digest) is None:
+    """Note that an attachment of a received exchange is still to be fetched, unless it is here."""
+    row = session.get(BlobRow, digest)
+    if row is None:
+        row = BlobRow(
+            sha256=digest, size=0, state=WANTED, at=now, name="", content_type="", secret=""
+        )
+        session.add(row)
+    use(session, digest, exchange=exchange, state=DONE if row.state == HERE else WANTED)
+
+
+def keep(session: Session, digest: str, *, size: int, exchange: str, now: datetime) -> None:
+    """Note that the bytes of an attachment of this exchange are here."""
+    row = session.get(BlobRow, digest)
+    if row is None:
         session.add(
             BlobRow(
-                sha256=digest, size=0, state=WANTED, exchange=exchange, at=now, name="",
-                content_type="", secret="", sent=0,
+                sha256=digest, size=size, state=HERE, at=now, name="", content_type="", secret=""
             )
-        )  # fmt: skip
+        )
+    else:
+        row.state, row.size = HERE, size
+    use(session, digest, exchange=exchange, state=DONE)
+    for other in session.scalars(
+        select(BlobUseRow).where(BlobUseRow.sha256 == digest, BlobUseRow.state == WANTED)
+    ):
+        other.state = DONE
 
 
 def count(session: Session, exchange: str) -> int:
     """How many attachments of an exchange are known here."""
-    query = select(func.count()).select_from(BlobRow).where(BlobRow.exchange == exchange)
+    query = select(func.count()).select_from(BlobUseRow).where(BlobUseRow.exchange == exchange)
     return session.scalar(query) or 0
 
 
-def arrived(session: Session, digest: str, *, size: int) -> None:
-    """Note that a wanted attachment is here."""
-    if (row := session.get(BlobRow, digest)) is not None:
-        row.state, row.size = SENT, size
+def bound(session: Session, digest: str, *, exchange: str) -> bool:
+    """Whether an exchange carries this blob, as far as is known here."""
+    return session.get(BlobUseRow, (digest, exchange)) is not None
 
 
-def waiting(session: Session, state: str, *, limit: int = 20) -> list[BlobRow]:
-    """Attachments in a state (`queued` to go, `wanted` to come), oldest first."""
+def carried(session: Session, digest: str, *, exchange: str) -> None:
+    """Note that the hub holds an attachment for an exchange."""
+    use(session, digest, exchange=exchange, state=DONE)
+
+
+def waiting(session: Session, *, limit: int = 20) -> list[BlobRow]:
+    """Attachments whose bytes are still to come, oldest first."""
     rows = session.scalars(
-        select(BlobRow).where(BlobRow.state == state).order_by(BlobRow.at).limit(limit)
+        select(BlobRow).where(BlobRow.state == WANTED).order_by(BlobRow.at).limit(limit)
     )
     return list(rows)
 
 
-def to_send(session: Session, member: str, *, limit: int = 20) -> list[BlobRow]:
-    """Attachments of a member's admitted exchanges that the hub does not hold yet, oldest first."""
-    rows = session.scalars(
-        select(BlobRow)
-        .join(OutboxRow, OutboxRow.id == BlobRow.exchange)
-        .where(BlobRow.state == QUEUED, OutboxRow.member == member, OutboxRow.state == "sent")
-        .order_by(BlobRow.at, BlobRow.sha256)
+def to_send(session: Session, member: str, *, limit: int = 20) -> list[tuple[str, str]]:
+    """(SHA-256, exchange) of a member's admitted exchanges that the hub lacks, oldest first."""
+    rows = session.execute(
+        select(BlobUseRow.sha256, BlobUseRow.exchange)
+        .join(OutboxRow, OutboxRow.id == BlobUseRow.exchange)
+        .where(BlobUseRow.state == QUEUED, OutboxRow.member == member, OutboxRow.state == "sent")
+        .order_by(OutboxRow.queued_at, BlobUseRow.sha256)
         .limit(limit)
     )
-    return list(rows)
+    return [(digest, exchange) for digest, exchange in rows]
 
 
-def to_fetch(session: Session, member: str, *, limit: int = 20) -> list[BlobRow]:
-    """Attachments of exchanges in a member's feed that are still to come, longest untried first."""
+def to_fetch(session: Session, member: str, *, limit: int = 20) -> list[tuple[str, str]]:
+    """(SHA-256, exchange) in a member's feed that are still to come, longest untried first."""
     here = select(InboxRow.exchange).where(InboxRow.member == member)
-    rows = session.scalars(
-        select(BlobRow)
-        .where(BlobRow.state == WANTED, BlobRow.exchange.in_(here))
-        .order_by(BlobRow.at, BlobRow.sha256)
+    rows = session.execute(
+        select(BlobUseRow.sha256, BlobUseRow.exchange)
+        .join(BlobRow, BlobRow.sha256 == BlobUseRow.sha256)
+        .where(BlobUseRow.state == WANTED, BlobUseRow.exchange.in_(here))
+        .order_by(BlobRow.at, BlobUseRow.sha256)
         .limit(limit)
     )
-    return list(rows)
+    return [(digest, exchange) for digest, exchange in rows]
 
 
 def tried(session: Session, digest: str, *, now: datetime) -> None:

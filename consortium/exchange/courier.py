@@ -315,13 +315,17 @@ class Courier:
         moved = 0
         with self.database.read() as session:
             queued = blobs.to_send(session, self.member)
-        for row in queued:
-            sealed = self.store.get(row.sha256)
+        for digest, exchange in queued:
+            sealed = self.store.get(digest)
             if sealed is None:
                 continue
-            self.caller.request("/blobs", [sealed], blob=row.sha256, exchange=row.exchange)
+            try:
+                self.caller.request("/blobs", [sealed], blob=digest, exchange=exchange)
+            except Refusal as refusal:
+                self.state.trouble = refusal.code  # the others still go
+                continue
             with self.database.write() as session:
-                blobs.arrived(session, row.sha256, size=len(sealed))
+                blobs.carried(session, digest, exchange=exchange)
             moved += 1
         return moved
 
@@ -329,21 +333,21 @@ class Courier:
         moved = 0
         with self.database.read() as session:
             wanted = blobs.to_fetch(session, self.member)
-        for row in wanted:
+        for digest, exchange in wanted:
             try:
-                sealed = self.caller.request("/blobs", [], blob=row.sha256, exchange=row.exchange)
+                sealed = self.caller.request("/blobs", [], blob=digest, exchange=exchange)
             except Refusal:
                 sealed = b""  # not at the hub yet: the sender is still carrying it
-            whole = hashlib.sha256(sealed).hexdigest() == row.sha256
+            whole = hashlib.sha256(sealed).hexdigest() == digest
             if whole:
                 self.store.put(sealed)
             elif sealed:
                 self.state.trouble = "blob.damaged"
             with self.database.write() as session:
                 if whole:
-                    blobs.arrived(session, row.sha256, size=len(sealed))
+                    blobs.keep(session, digest, size=len(sealed), exchange=exchange, now=now)
                 else:
-                    blobs.tried(session, row.sha256, now=now)
+                    blobs.tried(session, digest, now=now)
             moved += whole
         return moved
 

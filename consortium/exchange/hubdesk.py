@@ -31,7 +31,7 @@ from consortium.exchange.limits import (
     PUSH_MAX_EXCHANGES,
 )
 from consortium.exchange.requests import ANSWER, Requests
-from consortium.exchange.tables import BlobRow, ChainHeadRow, EntryRow
+from consortium.exchange.tables import ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.time import to_ms
@@ -54,6 +54,8 @@ _STATUS = {
     RefusalKind.UNSUPPORTED: 415,
     RefusalKind.SIGN_IN: 401,
 }
+_CODES = {"blob.damaged": 422, "fhir.control": 422}
+"""Well-formed, and yet not to be kept."""
 
 
 class HubDesk:
@@ -235,11 +237,15 @@ class HubDesk:
             if not TOKEN.fullmatch(exchange) or not _SHA256.fullmatch(digest):
                 raise missing("blob.unknown")
             entries = session.execute(
-                select(EntryRow.sender, EntryRow.recipients, EntryRow.verdict).where(
-                    EntryRow.exchange == exchange
-                )
+                select(EntryRow.sender, EntryRow.recipients, EntryRow.verdict)
+                .where(EntryRow.exchange == exchange)
+                .order_by(EntryRow.index)
             ).all()
-        may_put = any(sender == member for sender, _, _ in entries)
+        # an id used again under other bytes gives no right to the files of the first
+        may_put = any(
+            sender == member and (place == 0 or outcome_of(verdict)[0])
+            for place, (sender, _, verdict) in enumerate(entries)
+        )
         may_get = may_put or any(
             outcome_of(verdict)[0] and member in orjson.loads(to) for _, to, verdict in entries
         )
@@ -254,8 +260,7 @@ class HubDesk:
 
     def _bound(self, digest: str, exchange: str) -> bool:
         with self._database.read() as session:
-            row = session.get(BlobRow, digest)
-            return row is not None and row.exchange == exchange
+            return blobs.bound(session, digest, exchange=exchange)
 
     def _put_blob(self, sealed: bytes, digest: str, exchange: str) -> Reply:
         """Keep a sealed file; an exchange has at most as many as its header can commit to."""
@@ -265,16 +270,10 @@ class HubDesk:
             raise invalid("blob.damaged")
         with self._database.write() as session:
             journal.lock_head(session)
-            if session.get(BlobRow, digest) is None:
-                if blobs.count(session, exchange) >= PARTS_MAX:
-                    raise invalid("blob.too_many", limit=PARTS_MAX)
-                session.add(
-                    BlobRow(
-                        sha256=digest, size=len(sealed), state=blobs.SENT, exchange=exchange,
-                        at=self._clock.now(), name="", content_type="", secret="",
-                        sent=len(sealed),
-                    )
-                )  # fmt: skip
+            known = blobs.bound(session, digest, exchange=exchange)
+            if not known and blobs.count(session, exchange) >= PARTS_MAX:
+                raise invalid("blob.too_many", limit=PARTS_MAX)
+            blobs.keep(session, digest, size=len(sealed), exchange=exchange, now=self._clock.now())
             self._store.put(sealed)
         return _json({"blob": digest, "size": len(sealed)})
 
@@ -307,6 +306,6 @@ def _json(value: Mapping[str, Any]) -> Reply:
 
 def _refused(refusal: Refusal) -> Reply:
     """A problem detail (RFC 9457) with the stable code; words are the asking node's business."""
-    status = _STATUS[refusal.kind]
+    status = _CODES.get(refusal.code, _STATUS[refusal.kind])
     body = {"type": f"urn:sharing-chain:{refusal.code}", "status": status, "code": refusal.code}
     return Reply(status, orjson.dumps(body), {"content-type": "application/problem+json"})

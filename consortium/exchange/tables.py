@@ -166,22 +166,35 @@ class FeedCursorRow(Base):
 
 
 class BlobRow(Base):
-    """A sealed attachment: known by the SHA-256 of its sealed bytes, kept as a file in the home."""
+    """A sealed attachment: known by the SHA-256 of its sealed bytes, kept as a file in the home.
+
+    `state`: here, or wanted while its bytes are still to come.
+    """
 
     __tablename__ = "blob"
-    __table_args__ = (
-        Index("ix_blob_state", "state", "sha256"),
-        Index("ix_blob_exchange", "exchange"),
-    )
     sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
     size: Mapped[int] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(8))
     name: Mapped[str] = mapped_column(String(255), default="")
     content_type: Mapped[str] = mapped_column(String(100), default="")
     secret: Mapped[str] = mapped_column(String(80), default="")
-    exchange: Mapped[str] = mapped_column(String(64), default="")
-    sent: Mapped[int] = mapped_column(BigInteger, default=0)
     at: Mapped[datetime] = mapped_column(Instant)
+
+
+class BlobUseRow(Base):
+    """An exchange that carries an attachment: one file may travel with several.
+
+    `state`: queued (to go to the hub), wanted (to come), done.
+    """
+
+    __tablename__ = "blob_use"
+    __table_args__ = (
+        Index("ix_blob_use_exchange", "exchange"),
+        Index("ix_blob_use_state", "state"),
+    )
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    exchange: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(8))
 
 
 class MarkRow(Base):

@@ -342,7 +342,7 @@ def _taken(vital: Vital) -> str:
 
 
 def _papers(session: Session, seen: CaseView) -> list[Attachment]:
-    coming = {row.sha256 for row in blobs.waiting(session, blobs.WANTED, limit=100)}
+    coming = {row.sha256 for row in blobs.waiting(session, limit=100)}
     return [
         Attachment(
             id=one.sealed,

@@ -11,6 +11,7 @@ depends_on = None
 
 def upgrade() -> None:
     _blob()
+    _blob_use()
     _chain_head()
     _exchange_entry()
     _feed()
@@ -33,14 +34,22 @@ def _blob() -> None:
         sa.Column("name", sa.String(length=255), nullable=False),
         sa.Column("content_type", sa.String(length=100), nullable=False),
         sa.Column("secret", sa.String(length=80), nullable=False),
-        sa.Column("exchange", sa.String(length=64), nullable=False),
-        sa.Column("sent", sa.BigInteger(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("sha256", name=op.f("pk_blob")),
     )
-    with op.batch_alter_table("blob", schema=None) as batch_op:
-        batch_op.create_index("ix_blob_exchange", ["exchange"], unique=False)
-        batch_op.create_index("ix_blob_state", ["state", "sha256"], unique=False)
+
+
+def _blob_use() -> None:
+    op.create_table(
+        "blob_use",
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("exchange", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=8), nullable=False),
+        sa.PrimaryKeyConstraint("sha256", "exchange", name=op.f("pk_blob_use")),
+    )
+    with op.batch_alter_table("blob_use", schema=None) as batch_op:
+        batch_op.create_index("ix_blob_use_exchange", ["exchange"], unique=False)
+        batch_op.create_index("ix_blob_use_state", ["state"], unique=False)
 
 
 def _chain_head() -> None:

@@ -11,7 +11,6 @@ depends_on = None
 
 def upgrade() -> None:
     _teleconsult_booking()
-    _teleconsult_booking_indexes()
 
 
 def _teleconsult_booking() -> None:
@@ -51,9 +50,6 @@ def _teleconsult_booking() -> None:
             "member", "exchange", name=op.f("uq_teleconsult_booking_member_exchange")
         ),
     )
-
-
-def _teleconsult_booking_indexes() -> None:
     with op.batch_alter_table("teleconsult_booking", schema=None) as batch_op:
         batch_op.create_index(
             batch_op.f("ix_teleconsult_booking_member_patient"), ["member", "patient"], unique=False

@@ -12,7 +12,7 @@ from consortium.exchange import blobs, commitment, jws, restored, state
 from consortium.exchange.header import Lane
 from consortium.exchange.outbox import Draft
 from consortium.exchange.sealing import unseal
-from consortium.exchange.tables import BlobRow, MarkRow, OutboxRow, OwnHeadRow
+from consortium.exchange.tables import BlobUseRow, MarkRow, OutboxRow, OwnHeadRow
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
@@ -284,8 +284,8 @@ def test_attachments_are_committed_to_in_their_order(sender: Sender, tmp_path: P
     parts = [commitment.Part(one.size, one.id) for one in sealed]
     assert jws.parse(row.jws).header.parts == commitment.commit_parts(parts)
     with sender.database.read() as session:
-        kept = [session.get_one(BlobRow, one) for one in ids]
-    assert {(one.state, one.exchange) for one in kept} == {(blobs.QUEUED, row.id)}
+        kept = [session.get_one(BlobUseRow, (one, row.id)) for one in ids]
+    assert {one.state for one in kept} == {blobs.QUEUED}
     with pytest.raises(Refusal, match=r"blob\.unknown"):
         sender.send(sender.draft(case="c2", attachments=("0" * 64,)))
     with pytest.raises(Refusal, match=r"blob\.too_many"):

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 
 from consortium.exchange import blobs, state, timeline
+from consortium.exchange.blobs import BlobStore
 from consortium.exchange.tables import InboxRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
@@ -156,3 +157,30 @@ def test_entry_0_brings_its_own_key_and_no_other_entry_does(world: World) -> Non
     assert first is not None
     assert first["from"] == 0
     assert world.members[HUB].courier is not None
+
+
+def test_a_file_of_a_refused_exchange_goes_with_the_next_one(world: World) -> None:
+    a, b = world.members["a"], world.members["b"]
+    world.members["b"].send("test.claim/1", ("lead",), case="cb", thing="t")
+    world.settle()
+    with a.database.write() as session:
+        blob = blobs.seal(
+            session, a.store, b"picture", name="x.png", content_type="image/png",
+            now=world.clock.now(),
+        )  # fmt: skip
+        attached = blobs.attachment(session, blob.id)
+    a.send("test.claim/1", ("lead",), case="ca", thing="t", attachments=(blob.id,))
+    world.settle()
+    sent = [
+        a.send("test.open/1", (to,), case=case, urgency="routine", attachments=(blob.id,))
+        for to, case in (("b", "c1"), ("lead", "c2"))
+    ]
+    world.settle()
+    lead = world.members["lead"]
+    for member, exchange in ((b, sent[0].id), (lead, sent[1].id)):
+        with member.database.write() as session:
+            blobs.want(session, blob.id, exchange=exchange, now=world.clock.now())
+    world.settle()
+    hub = BlobStore(world.folder / HUB / "blobs")
+    assert blobs.open_attachment(b.store, attached) == b"picture"
+    assert blobs.open_attachment(hub, attached) == b"picture"
