@@ -66,15 +66,17 @@ def withdraw(get: Get, header: Header, facts: Facts, time: datetime) -> None:
 
 
 def hold(get: Get, header: Header, facts: Facts, time: datetime, action: Action) -> None:
-    """Suspend, resume or terminate: a party's seal and two persons, one of them its officer.
+    """Suspend, resume or terminate: a party's seal, its officer and a second person in charge.
 
     Raises:
         Refusal: `contract.unknown`, `contract.case`, `contract.not_party`, `contract.recipients`,
-            `contract.version`, `contract.state`, `contract.seal`, `contract.person`,
-            `contract.same_person`, `contract.no_officer`.
+            `contract.version`, `contract.state`, `contract.not_suspender`, `contract.seal`,
+            `contract.person`, `contract.same_person`, `contract.no_officer`.
     """
     old = _known(get, header, facts)
     model.advance(model.status(old, time_ms=to_ms(time)), action)
+    if action is Action.RESUME and not model.may_resume(old, header.sender):
+        raise forbidden("contract.not_suspender", member=old["suspended"]["by"])
     statement = statements.holding(
         action=action.value,
         contract=facts["contract"],
@@ -115,7 +117,7 @@ def _sealed(get: Get, header: Header, seal: str, statement: bytes, signature: st
 
 
 def _two_persons(get: Get, header: Header, facts: Facts, old: Value, statement: bytes) -> None:
-    holders, officer = set(), False
+    holders, officer, in_charge = set(), False, True
     for which in ("first", "second"):
         key = get(f"key:{facts[which]}")
         if key is None or key["use"] != "person" or key["member"] not in old["parties"]:
@@ -125,8 +127,9 @@ def _two_persons(get: Get, header: Header, facts: Facts, old: Value, statement: 
         if not verifies(key["public"], statement, facts[f"{which}_signature"]):
             raise forbidden("contract.person", which=which)
         holders.add((key["member"], key["holder"]))
+        in_charge &= not model.CONFIRMERS.isdisjoint(key["roles"])
         officer |= key["member"] == header.sender and not _OFFICERS.isdisjoint(key["roles"])
     if len(holders) != 2:
         raise forbidden("contract.same_person")
-    if not officer:
+    if not officer or not in_charge:
         raise forbidden("contract.no_officer")

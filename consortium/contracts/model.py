@@ -16,6 +16,7 @@ from consortium.contracts.terms import (
     Terms,
     tree_bytes,
 )
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import conflict, forbidden
 
 PROPOSE, SIGN, WITHDRAW = "contract.propose/1", "contract.sign/1", "contract.withdraw/1"
@@ -64,6 +65,9 @@ HOLDS: Mapping[Action, str] = {
     Action.TERMINATE: TERMINATE,
 }
 """Acts that hold a seal and two persons' signatures, and their kinds of exchange."""
+CONSORTIUM = "consortium"
+CONFIRMERS = frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN})
+"""Who may be the second person of such an act."""
 COVERS = frozenset({State.IN_FORCE, State.ENDING})
 """The states in which a new case may be opened."""
 
@@ -77,6 +81,7 @@ TABLE: Mapping[tuple[State, Action], State] = {
     (State.SIGNED_BY_SOME, Action.WITHDRAW): State.WITHDRAWN,
     (State.AGREED, Action.SUSPEND): State.SUSPENDED,
     (State.IN_FORCE, Action.SUSPEND): State.SUSPENDED,
+    (State.ENDING, Action.SUSPEND): State.SUSPENDED,
     (State.SUSPENDED, Action.RESUME): State.IN_FORCE,
     (State.AGREED, Action.TERMINATE): State.TERMINATED,
     (State.IN_FORCE, Action.TERMINATE): State.TERMINATED,
@@ -113,8 +118,8 @@ def status(value: Mapping[str, Any] | None, *, time_ms: int) -> State:
     if state is State.WITHDRAWN:
         return state
     start_ms, end_ms = newest(value)["terms"]["d"]
-    if state is State.TERMINATED and time_ms >= value["ends"]:
-        return state
+    if value["ends"] is not None and time_ms >= value["ends"]:
+        return State.TERMINATED
     if end_ms is not None and time_ms >= end_ms:
         return State.EXPIRED
     if state is State.TERMINATED:
@@ -128,6 +133,12 @@ def newest(value: Mapping[str, Any]) -> Mapping[str, Any]:
     """The version proposed last."""
     version: Mapping[str, Any] = value["versions"][str(len(value["versions"]))]
     return version
+
+
+def may_resume(value: Mapping[str, Any], member: str) -> bool:
+    """Whether a party may lift a suspension: its own one, and the consortium any."""
+    held = value["suspended"]
+    return held is not None and member in {held["by"], CONSORTIUM}
 
 
 def unsigned(value: Mapping[str, Any]) -> tuple[str, ...]:
@@ -204,7 +215,7 @@ def changed(
     """The value after a withdrawal, suspension, resumption or termination.
 
     Terminating ends a contract in force after the notice that its terms name (`ending`), any other
-    at once.
+    at once. A contract that was ending when it was suspended is ending again when it resumes.
 
     Raises:
         Refusal: `contract.state`.
@@ -214,6 +225,8 @@ def changed(
     value = {**old, "state": state.value, "by": by, "since": time_ms, "suspended": None}
     if action is Action.SUSPEND:
         value["suspended"] = {"by": by, "reason": reason, "since": time_ms}
+    elif action is Action.RESUME and old["ends"] is not None:
+        value["state"] = State.TERMINATED.value
     elif action is Action.TERMINATE:
         notice_ms = newest(old)["terms"]["n"] * DAY_MS
         value["ends"] = time_ms if before is not State.IN_FORCE else time_ms + notice_ms

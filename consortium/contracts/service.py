@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from consortium.contracts import model, plain, signing, store
 from consortium.contracts.local import officer
-from consortium.contracts.model import COVERS, HOLDS, SIGN, Action, State
+from consortium.contracts.model import CONFIRMERS, COVERS, HOLDS, SIGN, Action, State
 from consortium.contracts.permit import quota_name
 from consortium.contracts.tables import ContractActRow, ContractHoldRow
 from consortium.contracts.terms import Service, Terms, from_tree, parse
@@ -306,6 +306,8 @@ def _can(
 ) -> frozenset[str]:
     actions = model.allowed(at)
     can: set[str] = set()
+    if not model.may_resume(value, actor.member):
+        actions -= {Action.RESUME}
     if actor.may(officer(session, actor.member)):
         if Action.SIGN in actions and actor.member in model.unsigned(value):
             can.add("sign")
@@ -317,14 +319,14 @@ def _can(
             can.add("revise")
     if _to_confirm(held, actor):
         can.add("confirm")
-    if held is not None and not held.sent and actor.may(*signing.CONFIRMERS):
+    if held is not None and not held.sent and actor.may(*CONFIRMERS):
         can.add("drop")
     return frozenset(can)
 
 
 def _to_confirm(held: ContractHoldRow | None, actor: Actor) -> bool:
     waits = held is not None and not held.sent and held.first_user != actor.user
-    return waits and actor.may(*signing.CONFIRMERS)
+    return waits and actor.may(*CONFIRMERS)
 
 
 def _signatures(

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from consortium.contracts import model, statements, store
 from consortium.contracts.local import officer
 from consortium.contracts.model import (
+    CONFIRMERS,
     HOLD_REASONS,
     HOLDS,
     SIGN,
@@ -26,16 +27,13 @@ from consortium.contracts.tables import ContractHoldRow
 from consortium.exchange import state, timeline
 from consortium.exchange.outbox import PENDING, Draft, Post, Queued
 from consortium.fhir import message as messages
-from consortium.kernel.actor import Actor, Role
+from consortium.kernel.actor import Actor
 from consortium.kernel.errors import conflict, forbidden, invalid, missing
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import to_ms
 from consortium.members.keyring import Keyring
 from consortium.members.seal import Seals
 from consortium.members.statements import b64
-
-CONFIRMERS = frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN})
-"""Who may be the second person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +138,16 @@ def ask(
 
     Raises:
         Refusal: `contract.missing`, `contract.reason`, `contract.state`, `contract.hold_waiting`
-            when somebody asked before, `members.seal_*`, `members.key_*`.
+            when somebody asked before, `contract.not_suspender`, `members.seal_*`,
+            `members.key_*`.
     """
     value = _value(session, actor, contract)
     actor.require(officer(session, actor.member))
     if reason not in HOLD_REASONS:
         raise invalid("contract.reason")
     model.advance(model.status(value, time_ms=to_ms(now)), action)
+    if action is Action.RESUME and not model.may_resume(value, actor.member):
+        raise forbidden("contract.not_suspender", member=value["suspended"]["by"])
     if store.hold(session, contract=contract) is not None:
         raise conflict("contract.hold_waiting")
     row = _requested(session, value, actor, means, contract, action, reason, passphrase, now)

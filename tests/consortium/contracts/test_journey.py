@@ -1,5 +1,6 @@
 """Journey 1 over a real hub and workstations: draft, sign, refused and passed, suspend."""
 
+import functools
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -173,9 +174,15 @@ def test_suspending_takes_two_persons_stops_new_cases_and_leaves_open_ones(
     assert world.close(contract, "k1").words == ("v1",)
     folds_agree(world)
 
-    _ask_to(world, "lead-head", contract, Action.RESUME, desk)
+    for who in ("head", "lead-head"):
+        assert "resume" not in _review(world, who, contract).can
+        assert (
+            _refused(functools.partial(_ask_to, world, who, contract, Action.RESUME))
+            == "contract.not_suspender"
+        )
+    _ask_to(world, "admin", contract, Action.RESUME, desk)
     assert {member for member, _ in desk.rows} == {LEAD, HUB}
-    _confirm(world, "admin", contract)
+    _confirm(world, "lead-head", contract)
     assert desk.rows == {}
     assert _review(world, "head", contract).state == State.IN_FORCE
     assert world.ask(contract, case="k5").words == ("v1",)

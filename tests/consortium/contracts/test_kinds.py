@@ -255,6 +255,7 @@ _ACTIONS: list[tuple[Suspend | Resume | Terminate, Value]] = [
         (lambda kind: _hold(kind, second="gone"), "contract.person"),
         (lambda kind: _hold(kind, second="alien"), "contract.person"),
         (lambda kind: _hold(kind, first="second", second="doctor"), "contract.no_officer"),
+        (lambda kind: _hold(kind, second="doctor"), "contract.no_officer"),
         (lambda kind: _hold(kind, seal=KEYS["lead"]), "contract.seal"),
         (lambda kind: _hold(kind, exchange="x9"), "contract.seal"),
         (lambda kind: {**_hold(kind), "reason": "other"}, "contract.seal"),
@@ -270,6 +271,27 @@ def test_two_persons_and_a_seal(
     code: str,
 ) -> None:
     assert _judge(kind, _shared(value), _at(kind, "consortium"), made(kind)) == code
+
+
+@pytest.mark.parametrize(
+    ("suspended_by", "by", "officer", "code"),
+    [
+        ("lead", "lead", "lead-head", "ok"),
+        ("lead", "yunling", "head", "contract.not_suspender"),
+        ("consortium", "yunling", "head", "contract.not_suspender"),
+        ("yunling", "lead", "lead-head", "contract.not_suspender"),
+        ("yunling", "consortium", "second", "ok"),
+    ],
+)
+def test_a_suspension_is_lifted_by_who_made_it_or_by_the_consortium(
+    suspended_by: str, by: str, officer: str, code: str
+) -> None:
+    kind = Resume(Notices())
+    value = model.changed(
+        in_force(terms()), action=Action.SUSPEND, by=suspended_by, reason="safety", time_ms=1
+    )
+    facts = _hold(kind, first="admin", second=officer, seal=KEYS[by])
+    assert _judge(kind, _shared(value), _at(kind, by), facts) == code
 
 
 def test_signatures_of_one_suspension_do_not_serve_for_another_act() -> None:

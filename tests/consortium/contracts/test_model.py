@@ -36,6 +36,7 @@ ALLOWED = {
     ("agreed", "terminate"): "terminated",
     ("in_force", "suspend"): "suspended",
     ("in_force", "terminate"): "terminated",
+    ("ending", "suspend"): "suspended",
     ("suspended", "resume"): "in_force",
     ("suspended", "terminate"): "terminated",
 }
@@ -127,6 +128,16 @@ def test_a_suspended_contract_is_terminated_at_once() -> None:
     for action in (Action.SUSPEND, Action.TERMINATE):
         value = model.changed(value, action=action, by="lead", reason="breach", time_ms=NOW_MS)
     assert _at(value) == State.TERMINATED
+
+
+def test_suspending_what_is_ending_does_not_save_it() -> None:
+    value = in_force(terms(notice_days=30))
+    seen = []
+    for action in (Action.TERMINATE, Action.SUSPEND, Action.RESUME):
+        value = model.changed(value, action=action, by="lead", reason="agreed", time_ms=NOW_MS)
+        seen.append((_at(value), _at(value, 30)))
+    over = State.TERMINATED
+    assert seen == [(State.ENDING, over), (State.SUSPENDED, over), (State.ENDING, over)]
 
 
 def test_suspending_and_resuming() -> None:
