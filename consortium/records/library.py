@@ -80,7 +80,13 @@ def received(
     case: str,
     now: datetime,
 ) -> Record:
-    """Keep a resource that another member released, by the bytes in which it came."""
+    """Keep a resource that another member released, by the bytes in which it came.
+
+    A member with two rows for one person may get the same resource for each: each keeps its own.
+
+    Raises:
+        Refusal: as `fits`, which the recipient of a body asks before.
+    """
     return _keep(
         session, resource, raw, member=member, source=source, patient=patient, exchange=exchange,
         case=case, now=now,
@@ -99,11 +105,13 @@ def _keep(
     case: str,
     now: datetime,
 ) -> Record:
-    _check(session, resource, raw, member=member, patient=patient)
+    if refusal := fits(session, resource, raw, member=member, patient=patient):
+        raise refusal
     kind, fhir_id = str(resource["resourceType"]), str(resource["id"])
-    old = store.newest(session, member=member, source=source, kind=kind, fhir_id=fhir_id)
-    if old is not None and old.patient != patient:
+    held = store.newest(session, member=member, source=source, kind=kind, fhir_id=fhir_id)
+    if source == member and any(one.patient != patient for one in held):
         raise conflict("record.patient")
+    old = next((one for one in held if one.patient == patient), None)
     if old is not None and old.raw == raw and old.case_id == case:
         return _record(old)
     if old is not None:
@@ -117,7 +125,8 @@ def _keep(
         source=source,
         type=kind,
         fhir_id=fhir_id,
-        version=1 if old is None else old.version + 1,
+        version=1
+        + store.last_version(session, member=member, source=source, kind=kind, fhir_id=fhir_id),
         latest=1,
         patient=patient,
         exchange=exchange,
@@ -137,17 +146,22 @@ def _keep(
     return _record(row)
 
 
-def _check(
+def fits(
     session: Session, resource: Mapping[str, Any], raw: bytes, *, member: str, patient: str
-) -> None:
-    """Whether a resource is a record, of this patient, that fits into one body."""
+) -> Refusal | None:
+    """Why a resource cannot be kept for a patient, None when it can.
+
+    Codes: `record.type`, `record.too_large` above 300 KiB, `record.patient` when it is about
+    somebody else.
+    """
     if resource["resourceType"] not in RELEASABLE:
-        raise invalid("record.type", type=str(resource["resourceType"]))
+        return invalid("record.type", type=str(resource["resourceType"]))
     if len(raw) > RAW_MAX_BYTES:
-        raise Refusal(RefusalKind.TOO_LARGE, "record.too_large", limit_kb=RAW_MAX_BYTES // 1024)
+        return Refusal(RefusalKind.TOO_LARGE, "record.too_large", limit_kb=RAW_MAX_BYTES // 1024)
     known = patients.aliases(session, member=member, patient=patient)
     if disclosure.subject_of(resource) not in known:
-        raise conflict("record.patient")
+        return conflict("record.patient")
+    return None
 
 
 # ---------------------------------------------------------------- reading

@@ -13,7 +13,7 @@ from consortium.fhir import parts, systems
 from consortium.fhir.message import Message
 from consortium.fhir.primitives import bounds
 from consortium.kernel.errors import Refusal, invalid
-from consortium.records import disclosure, store
+from consortium.records import disclosure, library, store
 from consortium.records.fhir import ASKED
 from consortium.records.model import (
     RELEASABLE,
@@ -167,6 +167,9 @@ def _release(session: Session, message: Message, opened: Opened) -> Refusal | No
     scope = Scope(frozenset(json.loads(row.types)), row.start_at, row.end_at)
     if code := next(_strange(message, scope, patient=row.patient_ref), ""):
         return invalid(code)
+    for one, raw in released(message):
+        if refusal := library.fits(session, one, raw, member=opened.member, patient=row.patient):
+            return refusal
     found = [one for one, _ in released(message)]
     if len(found) != opened.facts["count"]:
         return invalid("record.body", part="count")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, or_, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from consortium.kernel.errors import missing
@@ -19,6 +19,8 @@ from consortium.records.tables import (
 
 RELEASE_MOST = 2_000
 """Resources looked through for one release."""
+PATIENTS_MOST = 200
+"""Rows of one person among which a resource is looked for."""
 
 
 def find_request(session: Session, case: str, *, member: str) -> RequestTable | None:
@@ -69,17 +71,36 @@ def consent(session: Session, case: str, *, member: str) -> ConsentTable | None:
 
 def newest(
     session: Session, *, member: str, source: str, kind: str, fhir_id: str
-) -> ResourceTable | None:
-    """The newest version of a resource of one source."""
+) -> Sequence[ResourceTable]:
+    """The newest version of a resource of one source, one for each patient it is filed under."""
     table = ResourceTable
-    return session.scalar(
-        select(table).where(
+    return session.scalars(
+        select(table)
+        .where(
             table.member == member,
             table.source == source,
             table.type == kind,
             table.fhir_id == fhir_id,
             table.latest == 1,
         )
+        .order_by(table.version.desc())
+        .limit(PATIENTS_MOST)
+    ).all()
+
+
+def last_version(session: Session, *, member: str, source: str, kind: str, fhir_id: str) -> int:
+    """The last number that a resource of one source was kept under, 0 for a new one."""
+    table = ResourceTable
+    return (
+        session.scalar(
+            select(func.max(table.version)).where(
+                table.member == member,
+                table.source == source,
+                table.type == kind,
+                table.fhir_id == fhir_id,
+            )
+        )
+        or 0
     )
 
 

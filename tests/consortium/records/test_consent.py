@@ -124,3 +124,41 @@ def test_a_record_of_another_patient_is_not_filed_under_this_one(clinics: Clinic
     with pytest.raises(Refusal) as caught:
         add(clinics, resource, there)
     assert caught.value.code == "record.patient"
+
+
+def test_one_resource_may_come_for_two_rows_of_one_person(clinics: Clinics) -> None:
+    """Two of a clinic's rows are one person; the hospital lets the same record go for both."""
+    card = person(clinics, "han")
+    no_card = clinics.patient("han")
+    there = person(clinics, "lu")
+    house(clinics, there)
+    for here in (card, no_card):
+        case = ask(clinics, here)
+        clinics.settle()
+        if at(clinics, "desk", case).state == "requested":
+            release(clinics, case, there)
+            clinics.settle()
+        assert at(clinics, "han", case).state == "released"
+        assert len(kept(clinics, here)) == 2
+    later = ask(clinics, card)
+    clinics.settle()
+    assert at(clinics, "han", later).state == "released"
+    assert {one.patient for one in kept(clinics, card)} == {card}
+    assert len(kept(clinics, card)) == len(kept(clinics, no_card)) == 2
+
+
+def test_a_record_too_large_to_keep_is_sent_back_and_the_feed_goes_on(
+    clinics: Clinics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = person(clinics, "han"), person(clinics, "lu")
+    house(clinics, there)
+    case = ask(clinics, here)
+    with monkeypatch.context() as small:
+        small.setattr(library, "RAW_MAX_BYTES", 10)
+        clinics.settle()
+    assert kept(clinics, here) == []
+    assert at(clinics, "desk", case).code == "record.too_large"
+    later = ask(clinics, here)
+    clinics.settle()
+    assert at(clinics, "han", later).state == "released"
+    assert len(kept(clinics, here)) == 2
