@@ -14,6 +14,7 @@ import typer
 from consortium import wiring
 from consortium.cli.app import language, tell
 from consortium.kernel.database import Database
+from consortium.kernel.errors import invalid
 from consortium.kernel.system import write_durably
 from consortium.members import setup
 from consortium.members.keyring import Keyring
@@ -30,7 +31,13 @@ def means(recovery: Path | None) -> setup.Means:
 
     Args:
         recovery: folder for recovery pages (a USB stick, a safe); None shows them once here.
+
+    Raises:
+        Refusal: `cli.recovery_place` without a folder and without a person at a terminal: what a
+            program keeps of its output would hold the recovery keys.
     """
+    if recovery is None and not sys.stdin.isatty():
+        raise invalid("cli.recovery_place")
 
     def show(made: Recovery, name: str) -> None:
         if recovery is not None:
@@ -57,9 +64,6 @@ def means(recovery: Path | None) -> setup.Means:
 
 def _show_once(made: Recovery, name: str) -> None:
     """Show a recovery page until its print is confirmed; it is never written to this machine."""
-    if not sys.stdin.isatty():
-        tell(made.terminal(name=name, lang=language()))
-        return
     with _page_in_memory(made.page(name=name, lang=language())) as address:
         if not webbrowser.open(address):
             tell(made.terminal(name=name, lang=language()))
@@ -96,10 +100,10 @@ def init(home: Path, plan: Path, *, seal_file: Path, recovery: Path | None) -> N
     founded = setup.hub_init(
         home, setup.read_plan(plan), means=means(recovery), seal_file=seal_file
     )
-    typer.echo(f"hub {founded.address}#{founded.fingerprint}")
+    typer.echo(f"hub {founded.address}")
     typer.echo(f"seal {founded.seal_file}")
     for member, link in founded.links.items():
-        typer.echo(f"first {member} {founded.address}{link.path}")
+        typer.echo(f"first {member} {founded.url}{link.path}")
 
 
 def join(

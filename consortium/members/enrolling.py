@@ -16,6 +16,7 @@ from consortium.members.setup_node import (
     SetupNode,
     begin_guards,
     member_state,
+    own_folder,
     refuse_if_used,
     sign_charter,
 )
@@ -93,7 +94,7 @@ def _prepare_keys(
         offer = joining.ask_offer(link, code=code, key=key, expected=where.fingerprint)
     except LinkDown:
         raise Refusal(RefusalKind.UNAVAILABLE, "members.no_link") from None
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(home)
     made = joining.make_keys(
         KeyFolder(home),
         member=offer.member,

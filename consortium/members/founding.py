@@ -27,6 +27,7 @@ from consortium.members.setup_node import (
     SetupNode,
     begin_guards,
     member_state,
+    own_folder,
     refuse_if_used,
     sign_charter,
 )
@@ -61,12 +62,16 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Founded:
-    """A new hub: the first links by member, where the consortium's seal went, what invites."""
+    """A new hub: the first links by member, where the consortium's seal went, what invites.
+
+    `address` is what invitations carry: the hub's `url` with the fingerprint behind it.
+    """
 
     links: Mapping[str, OneTimeLink]
     seal_file: Path
     fingerprint: str
     address: str
+    url: str
 
 
 def read_plan(path: Path) -> Plan:
@@ -121,7 +126,7 @@ def hub_init(home: Path, plan: Plan, *, means: Means, seal_file: Path) -> Founde
     _check(plan)
     if seal_file.exists() or home.absolute() in seal_file.absolute().parents:
         raise conflict("members.seal_file_place", name=seal_file.name)
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    own_folder(home)
     try:
         return _found(home, plan, means=means, seal_file=seal_file)
     except BaseException:
@@ -152,7 +157,8 @@ def _found(home: Path, plan: Plan, *, means: Means, seal_file: Path) -> Founded:
         _entry_0(node, office, plan, charter)
         door = Door(settings.public_url, log.vkey, charter)
         _lead_joins(node, home, plan, door, means=means)
-        return Founded(_first_links(node, plan), seal_file, door.fingerprint, door.address)
+        links = _first_links(node, plan)
+        return Founded(links, seal_file, door.fingerprint, door.address, door.url)
     finally:
         node.close()
 

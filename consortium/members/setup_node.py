@@ -88,6 +88,12 @@ def refuse_if_used(home: Path) -> None:
         raise conflict("members.home_exists", name=home.name)
 
 
+def own_folder(home: Path) -> None:
+    """The node's folder, closed to other users of the machine, also when it was there before."""
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.chmod(0o700)
+
+
 def begin_guards(node: SetupNode) -> None:
     """A new node has promised nothing: its guards say so, or it would count as restored."""
     for member in sorted(node.identities.members):

@@ -1,6 +1,7 @@
 """A hub set up unattended from a file, and a clinic that joins it over HTTP, as real processes."""
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -43,8 +44,13 @@ def test_a_hub_from_a_plan_and_a_clinic_that_joins_it(tmp_path: Path, port: int)
     plan.write_text(PLAN.format(port=port, guard=guard), encoding="utf-8")
     asked = ("hub", "init", "--home", home, "--plan", plan, "--seal", seal,
              "--recovery", tmp_path / "safe")  # fmt: skip
+    _keys_are_not_printed(asked[:-2])
+    home.mkdir(mode=0o755)
     made = command(*asked)
     assert made.code == 0, made.err
+    invites = next(line for line in made.out.splitlines() if line.startswith("hub "))
+    assert invites.count("#") == 1
+    assert home.stat().st_mode & 0o777 == 0o700
     first = _first_links(made.out)
     assert set(first) == {"consortium", "nangu"}
     assert len(list((tmp_path / "safe").glob("recovery-*.html"))) == 2
@@ -56,6 +62,7 @@ def test_a_hub_from_a_plan_and_a_clinic_that_joins_it(tmp_path: Path, port: int)
         joined = _join(clinic, url, code, port=port + 1, guard=guard)
         again = command("workstation", "join", url, code, "--home", tmp_path / "late",
                         "--passphrase-file", tmp_path / "pass",
+                        "--recovery", tmp_path / "late-safe",
                         CONSORTIUM_GUARD_DIR=str(guard))  # fmt: skip
         assert (again.code, "members.code" in again.err) == (1, True), again.err
         clinic_log = tmp_path / "clinic.log"
@@ -71,7 +78,14 @@ def test_a_hub_from_a_plan_and_a_clinic_that_joins_it(tmp_path: Path, port: int)
 def _first_links(out: str) -> dict[str, str]:
     """Members and the paths of their first links, as `hub init` and `join` print them."""
     lines = [line.split() for line in out.splitlines() if line.startswith("first ")]
-    return {member: "/" + url.split("/", 3)[3] for _, member, url in lines}
+    # as a browser opens them: what stands behind a # is not asked for
+    return {member: urlsplit(url).path for _, member, url in lines}
+
+
+def _keys_are_not_printed(asked: tuple[str | Path, ...]) -> None:
+    told = command(*asked)
+    assert (told.code, "(cli.recovery_place)" in told.err) == (1, True), told.err
+    assert "AGE-SECRET-KEY" not in told.out + told.err
 
 
 def _is_not_set_up_twice(asked: tuple[str | Path, ...], seal: Path) -> None:
@@ -99,7 +113,8 @@ def _join(home: Path, url: str, code: str, *, port: int, guard: Path) -> str:
     passphrase = home.parent / "pass"
     passphrase.write_text("seal of the clinic\n")
     strange = url[:-4] + ("0000" if not url.endswith("0000") else "1111")
-    asked = ("--home", home, "--port", str(port), "--passphrase-file", passphrase)
+    asked = ("--home", home, "--port", str(port), "--passphrase-file", passphrase,
+             "--recovery", home.parent / "clinic-safe")  # fmt: skip
     wrong = command("workstation", "join", strange, code, *asked, CONSORTIUM_GUARD_DIR=str(guard))
     assert (wrong.code, "(members.fingerprint)" in wrong.err) == (1, True), wrong.err
     told = command("workstation", "join", url, code, *asked, CONSORTIUM_GUARD_DIR=str(guard))
