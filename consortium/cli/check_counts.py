@@ -20,7 +20,6 @@ from consortium.wiring import POLICY_FILE
 
 _PAUSE_S = 0.1
 _SHOWN = 5
-_DONE = frozenset({"sent", "refused"})
 
 
 @dataclass(slots=True)
@@ -70,42 +69,29 @@ class Books:
     def on_ledger(self, exchange: str) -> bool:
         """Whether the hub has entered an exchange."""
         with self.read(self.hub) as session:
-            return any(one.exchange == exchange for one in census.entries(session))
-
-    def size(self) -> int:
-        """How many leaves the hub's ledger holds."""
-        with self.read(self.hub) as session:
-            return journal.size(session)
-
-    def waits(self) -> str:
-        """What has not come to rest yet, in words; empty when all has."""
-        for node in self.nodes:
-            with self.read(node) as session:
-                open_ones = [one for one in census.signed(session) if one.state not in _DONE]
-            if open_ones:
-                return f"{node}: {open_ones[0].kind} is {open_ones[0].state}"
-        for node, members in self.nodes.items():
-            for member in members:
-                if why := self._behind(node, member):
-                    return why
-        return ""
+            return census.entered(session, exchange)
 
     def caught_up(self, node: str, member: str) -> bool:
         """Whether a member has taken all that its feed holds: its own rows are made then."""
         with self.read(self.hub) as session:
-            offered = sum(1 for _ in census.feed(session, member))
+            offered = census.offered(session, member)
         with self.read(node) as session:
-            return sum(1 for _ in census.taken(session, member)) >= offered
+            return census.reached(session, member) >= offered
 
-    def _behind(self, node: str, member: str) -> str:
-        with self.read(self.hub) as session:
-            offered = len(list(census.feed(session, member)))
-        with self.read(node) as session:
-            mine = list(census.taken(session, member))
-        if len(mine) < offered:
-            return f"{member} has taken {len(mine)} of {offered} entries"
-        bare = [one for one in mine if one.receipt is None]
-        return f"{member} has no receipt of entry {bare[0].index}" if bare else ""
+    def waits(self) -> str:
+        """What has not come to rest yet, in words; empty when all has."""
+        for node, members in self.nodes.items():
+            with self.read(node) as session:
+                kind = census.unanswered(session)
+                bare = {member: census.bare(session, member) for member in members}
+            if kind:
+                return f"{node}: {kind} is not answered"
+            for member in members:
+                if not self.caught_up(node, member):
+                    return f"{member} has not taken its whole feed"
+                if bare[member] is not None:
+                    return f"{member} has no receipt of entry {bare[member]}"
+        return ""
 
     def rest(self, *, within_s: float) -> None:
         """Wait until every exchange is answered, taken by all, and has its receipt.

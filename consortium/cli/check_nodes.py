@@ -21,7 +21,7 @@ from consortium.kernel.crash import SIGNAL
 HUB_FOLDER = "hub"
 NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
 _FOUNDED_BEFORE = timedelta(minutes=30)
-_PAUSE_S = 0.05
+_PAUSE_S = 0.1
 _SYNC_S = "0.4"
 _END_S = 15.0
 _PORT_MIN, _PORTS, _TRIES = 20_000, 4_000, 100

@@ -39,13 +39,20 @@ def receipt_holds(nodes: Nodes, name: str, exchange: str) -> None:
     """A person opens a receipt: the page says it holds, and so does its file by itself."""
     browser = nodes.browser(name)
     path = f"/receipts/{exchange}"
-    eventually(f"{name} has receipt {exchange}", lambda: browser.raw(f"{path}/file").is_success)
+    files: list[bytes] = []
+
+    def arrived() -> bool:
+        answer = browser.raw(f"{path}/file")
+        files[:] = [answer.content]
+        return answer.is_success
+
+    eventually(f"{name} has receipt {exchange}", arrived)
     page = browser.get(path)
     if f"{say('receipt.seal_1', _LANG)} {say('receipt.seal_2', _LANG)}" not in page.text:
         raise CheckError(f"{path} carries no seal at {name}'s node: {page.text[:300]}")
     policy = (nodes.home / nodes.folder_of(name) / POLICY_FILE).read_bytes()
     try:
-        receipts.check(browser.raw(f"{path}/file").content, policy)
+        receipts.check(files[0], policy)
     except Refusal as refusal:
         raise CheckError(f"the file of {path} does not hold: {refusal.facts}") from refusal
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.facts import Value
@@ -154,6 +154,37 @@ def taken(session: Session, member: str) -> Iterator[Taken]:
         if len(found) < _AT_ONCE:
             return
         last = found[-1].number
+
+
+def offered(session: Session, member: str) -> int:
+    """Hub: how many entries a member's feed holds."""
+    return session.scalar(select(func.max(FeedRow.number)).where(FeedRow.member == member)) or 0
+
+
+def reached(session: Session, member: str) -> int:
+    """How many entries of its feed a local member has taken."""
+    taken_upto = select(func.max(InboxRow.number)).where(InboxRow.member == member)
+    return session.scalar(taken_upto) or 0
+
+
+def bare(session: Session, member: str) -> int | None:
+    """The index of the first entry of a local member that has no receipt yet."""
+    return session.scalar(
+        select(func.min(InboxRow.index)).where(
+            InboxRow.member == member, InboxRow.receipt.is_(None)
+        )
+    )
+
+
+def unanswered(session: Session) -> str:
+    """The kind of an exchange that the hub has not answered yet; empty when there is none."""
+    return session.scalar(select(OutboxRow.kind).where(OutboxRow.index.is_(None)).limit(1)) or ""
+
+
+def entered(session: Session, exchange: str) -> bool:
+    """Hub: whether an exchange stands on the ledger."""
+    found = select(EntryRow.index).where(EntryRow.exchange == exchange).limit(1)
+    return session.scalar(found) is not None
 
 
 def _outcome(verdict: str) -> tuple[bool, str]:
