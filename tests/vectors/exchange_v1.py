@@ -1,0 +1,88 @@
+"""Makes the vectors of version 1's bytes from fixed keys and salts.
+
+python -m tests.vectors.exchange_v1
+"""
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from consortium.exchange import commitment, feed, jws
+from consortium.exchange.commitment import Part, b64
+from consortium.exchange.envelope import Envelope
+from consortium.exchange.header import Header, Lane
+
+FILE = Path(__file__).parent / "exchange-v1.json"
+NODE = "node-1"
+BUNDLE = b'{"resourceType":"Bundle","type":"message"}'
+FACTS: dict[str, Any] = {"urgency": "routine", "service": "cardiology", "count": 3}
+PARTS = (Part(1234, "ab" * 32), Part(5, "cd" * 32))
+
+
+class FixedKey:
+    """The key whose seed is 32 bytes of 7."""
+
+    key_id = NODE
+
+    def __init__(self) -> None:
+        self._key = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+        self.public = self._key.public_key().public_bytes_raw()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+def header(facts: bytes, salt: bytes) -> Header:
+    """A header in which every member stands."""
+    return Header(
+        id="01a20b17-3500-7b9e-853c-ac877fb4141a",
+        kind="referral.request/1",
+        sender="shiqiao",
+        to=("lead", "yunling"),
+        node=NODE,
+        lane=Lane.ROUTINE,
+        seq=2,
+        prev=b64(hashlib.sha256(b"before").digest()),
+        after=("01a20b17-3500-7b9e-853c-ac877fb41419",),
+        contract="c-1",
+        case="k-1",
+        at="2026-11-24T01:00Z",
+        purpose="TREAT",
+        facts=commitment.commit_facts(facts),
+        body=commitment.commit_body(BUNDLE, salt),
+        parts=commitment.commit_parts(PARTS),
+    )
+
+
+def make() -> dict[str, Any]:
+    """Every vector by name; bytes as hex."""
+    facts = commitment.facts_bytes(FACTS, bytes([1]) * 32)
+    salt = bytes([2]) * 32
+    plain = salt + bytes([commitment.PLAIN]) + BUNDLE
+    key, head = FixedKey(), header(facts, salt)
+    signed = jws.sign(head, key)
+    one = feed.running_hash(feed.ZERO, 0, hashlib.sha256(b"leaf 0").digest())
+    two = feed.running_hash(one, 7, hashlib.sha256(b"leaf 7").digest())
+    return {
+        "public": key.public.hex(),
+        "facts_sent": facts.hex(),
+        "facts": head.facts,
+        "body_plain": plain.hex(),
+        "body": head.body,
+        "parts": head.parts,
+        "header": orjson.dumps(head.json()).decode(),
+        "jws": signed.decode("ascii"),
+        "envelope": Envelope(signed, facts, plain).pack().hex(),
+        "prev_of_next": jws.digest_text(signed),
+        "first_prev": jws.FIRST_PREV,
+        "feed": [feed.ZERO.hex(), one.hex(), two.hex()],
+    }
+
+
+if __name__ == "__main__":
+    FILE.write_bytes(orjson.dumps(make(), option=orjson.OPT_INDENT_2) + b"\n")
+    sys.stdout.write(f"{FILE.name}\n")
