@@ -116,14 +116,14 @@ def _begin_writing(
 
 def _engine(url: str, *, pool_size: int) -> Engine:
     if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        return create_engine(url, pool_size=pool_size, max_overflow=overflow, pool_pre_ping=True)
     from sqlcipher3 import dbapi2
 
     engine = create_engine(
         url,
         module=dbapi2,
         pool_size=pool_size,
-        max_overflow=pool_size,
+        max_overflow=overflow,
         connect_args={"check_same_thread": False, "timeout": 30},
     )
 
@@ -133,6 +133,7 @@ def _engine(url: str, *, pool_size: int) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
+    overflow = max(0, CONNECTIONS_MAX - pool_size)
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
