@@ -1,4 +1,7 @@
-"""The one thread that runs jobs: woken by whoever has work for it, and by the clock."""
+"""The one thread that runs jobs: woken by whoever has work for it, and by the clock.
+
+A job that takes long runs apart, in a thread of its own, while the lease is renewed here.
+"""
 
 import os
 import threading
@@ -14,6 +17,7 @@ from consortium.kernel.log import logger
 from consortium.ports import Clock
 
 _LEASE_NAME = "jobs"
+_PATIENCE_S = 30
 _log = logger(__name__)
 
 
@@ -23,12 +27,14 @@ class Job:
 
     It manages its own transactions, because its work may lie on both sides of a call over a link.
     `every` is the longest pause between two runs; a wake-up shortens it for jobs with `on_wake`.
+    `apart`: the others do not wait for it; it is not begun again while it runs.
     """
 
     name: str
     run_once: Callable[[datetime], object]
     every: timedelta
     on_wake: bool = False
+    apart: bool = False
 
 
 class Scheduler:
@@ -58,6 +64,7 @@ class Scheduler:
         self._stop = threading.Event()
         self._last: dict[str, float] = {}
         self._thread: threading.Thread | None = None
+        self._apart: dict[str, threading.Thread] = {}
 
     def notify(self) -> None:
         """Fits the port `Wake`: run the jobs that wait for work now."""
@@ -72,12 +79,16 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the job that runs now, and let go of the lease."""
+        """End after the jobs that run now, and let go of the lease."""
         self._stop.set()
         self._wake.set()
         if self._thread is None:
             return
-        self._thread.join(timeout=30)
+        self._thread.join(timeout=_PATIENCE_S)
+        for thread in self._apart.values():
+            thread.join(timeout=_PATIENCE_S)
+        if any(thread.is_alive() for thread in self._apart.values()):
+            return  # the lease ends by itself, and nobody begins the same meanwhile
         with self._database.write() as session:
             lease.release(session, name=_LEASE_NAME, holder=self._holder)
 
@@ -103,7 +114,19 @@ class Scheduler:
         for job in self._jobs:
             due = self._clock.monotonic() - self._last.get(job.name, float("-inf"))
             if due >= job.every.total_seconds() or (woken and job.on_wake):
-                self._run(job)
+                self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        if not job.apart:
+            self._run(job)
+            return
+        running = self._apart.get(job.name)
+        if running is not None and running.is_alive():
+            return
+        self._last[job.name] = self._clock.monotonic()
+        thread = threading.Thread(target=self._run, args=(job,), name=job.name, daemon=True)
+        self._apart[job.name] = thread
+        thread.start()
 
     def _run(self, job: Job) -> None:
         self._last[job.name] = self._clock.monotonic()

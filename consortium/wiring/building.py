@@ -173,5 +173,5 @@ def _timetable(node: Node) -> list[Job]:
     if node.hub is not None:
         jobs.append(Job("publish", node.publish, every=timedelta(seconds=0.5), on_wake=True))
     jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
-    jobs.append(Job("backup", node.back_up, every=hourly))
+    jobs.append(Job("backup", node.back_up, every=hourly, apart=True))
     return jobs

@@ -1,6 +1,7 @@
 """Jobs: one holder at a time, one job's fault does not end the others."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -55,6 +56,32 @@ def test_a_lease_written_by_a_wrong_clock_does_not_hold(ahead_s: int) -> None:
             return Row()
 
     assert lease.take(Session(), name="jobs", holder="b", now=clock.now())  # type: ignore[arg-type]
+
+
+def test_a_job_apart_keeps_nobody_waiting(database: Database, clock: VirtualClock) -> None:
+    begun: list[str] = []
+    may_end = threading.Event()
+
+    def slow(_now: object) -> None:
+        begun.append("slow")
+        may_end.wait(20)
+
+    jobs = [
+        Job("slow", slow, every=timedelta(seconds=10), apart=True),
+        Job("quick", lambda _now: begun.append("quick"), every=timedelta(seconds=10)),
+    ]
+    scheduler = Scheduler(database, jobs, clock=clock, period_s=1)
+    for _ in range(5):
+        scheduler.run_due(woken=False)
+        clock.advance(seconds=20)
+    with database.write() as session:
+        assert not lease.take(session, name="jobs", holder="other", now=clock.now())
+    assert (begun.count("slow"), begun.count("quick")) == (1, 5)
+    may_end.set()
+    while any(one.name == "slow" for one in threading.enumerate()):
+        time.sleep(0.01)
+    scheduler.run_due(woken=False)
+    assert begun.count("slow") == 2
 
 
 def test_faults_are_noted_and_the_next_job_runs(database: Database, clock: VirtualClock) -> None:
