@@ -1,5 +1,6 @@
 """A node's signed calls to the hub over a link: hello for a nonce, then requests under it."""
 
+import threading
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,13 +28,14 @@ class Hello:
 
 @dataclass(slots=True)
 class Caller:
-    """Calls as one node. Not for several threads at once: each has its own."""
+    """Calls as one node. Not for several threads at once, but for `query`, which waits its turn."""
 
     identity: Identity
     link: Link
     clock: Clock
     round_trip_ms: int = 0
     _nonce: str = field(default="", repr=False)
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     @property
     def greeted(self) -> bool:
@@ -96,11 +98,12 @@ class Caller:
 
     def query(self, name: str, params: dict[str, Any]) -> dict[str, Any] | None:
         """A signed read at the hub: `{answer, index, time_ms}`; None when there is no link."""
-        try:
-            return read_json(_OK, self.request("/sync/query", [], name=name, params=params))
-        except LinkDown:
-            self.forget()
-            return None
+        with self._turn:
+            try:
+                return read_json(_OK, self.request("/sync/query", [], name=name, params=params))
+            except LinkDown:
+                self.forget()
+                return None
 
 
 def read_json(status: int, body: bytes) -> dict[str, Any]:

@@ -28,7 +28,7 @@ from consortium.fhir import message as messages
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, conflict
 from consortium.kernel.ids import new_id
-from consortium.kernel.time import from_ms
+from consortium.kernel.time import from_ms, to_ms
 from consortium.ledger import journal, receipts, witness
 from consortium.ports import Clock, LinkDown, Wake
 
@@ -219,6 +219,7 @@ class Courier:
                 "/sync/pull", [], after=after, size=seen, receipts=wanted, acks=recipients
             )
             page = replies.page(body)
+            self._compare_clocks(page.time_ms)
             for item in page.items:
                 with self.database.write() as session:
                     self._take(session, item, now)
@@ -227,6 +228,9 @@ class Courier:
                 done.receipts += self._news(session, page, seen, now)
             if not page.more:
                 return taken
+
+    def _compare_clocks(self, hub_ms: int) -> None:
+        self.state.clock_off_s = (to_ms(self.clock.now()) - hub_ms) // 1000
 
     def _take(self, session: Session, item: Item, now: datetime) -> None:
         try:

@@ -35,6 +35,8 @@ class Page:
     consistency: list[bytes]
     receipts: dict[int, bytes]
     acks: dict[str, int]
+    time_ms: int
+    """The hub's clock as it answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ def page(body: bytes) -> Page:
             consistency=[unb64(str(one)) for one in meta["consistency"]],
             receipts={int(index): unb64(str(raw)) for index, raw in meta["receipts"].items()},
             acks={str(member): int(index) for member, index in meta["acks"].items()},
+            time_ms=int(meta["time_ms"]),
         )
 
 

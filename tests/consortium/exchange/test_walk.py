@@ -1,6 +1,7 @@
 """One exchange from outbox to apply and back, over a hub and two workstations."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from consortium.ledger import journal, receipts
 from tests.consortium.exchange.checks import folds_agree
 from tests.consortium.exchange.kinds import taken
 from tests.consortium.exchange.world import HUB, World
+from tests.support.clock import VirtualClock
 
 
 @pytest.fixture
@@ -184,3 +186,16 @@ def test_a_file_of_a_refused_exchange_goes_with_the_next_one(world: World) -> No
     hub = BlobStore(world.folder / HUB / "blobs")
     assert blobs.open_attachment(b.store, attached) == b"picture"
     assert blobs.open_attachment(hub, attached) == b"picture"
+
+
+def test_each_pull_compares_the_clocks_not_the_hello_alone(world: World) -> None:
+    world.settle()
+    courier = world.members["a"].courier
+    assert courier is not None
+    assert courier.state.clock_off_s == 0
+    courier.clock = VirtualClock(world.clock.now() + timedelta(hours=2))
+    world.members["a"].sync()
+    assert courier.state.clock_off_s == 7200
+    courier.clock = world.clock
+    world.members["a"].sync()
+    assert courier.state.clock_off_s == 0
