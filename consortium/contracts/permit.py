@@ -228,7 +228,7 @@ def _count(
 ) -> Value | None:
     """One more for a request, one less, in the month it was taken from, for what gives it back."""
     if kind.quota == 1 and UNCOVERED not in outcome.split():
-        _contract, _service, taker, provider, _month = name.partition(":")[2].split("/")
+        _contract, _service, taker, provider, _month = name.partition(":")[2].rsplit("/", 4)
         used = old["used"] if old else 0
         return {"parties": [taker, provider], "used": used + 1}
     if kind.quota == -1 and old is not None:

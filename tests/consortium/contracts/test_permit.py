@@ -381,6 +381,15 @@ def test_a_counter_stands_between_the_two_members_alone() -> None:
     assert REGISTRY.audience(QUOTA, value) == {"yunling", "lead"}
 
 
+def test_a_contract_may_have_any_id() -> None:
+    name = quota_name("county/2026/1", "cardiology", "yunling", "lead", NOW)
+    step = next(one.step for one in SUBJECTS if one.prefix == "quota")
+    assert step is not None
+    at = header("quota.open/1")
+    value = step(name, None, _Request(), at, REQUEST, NOW, "v1")
+    assert value == {"parties": ["yunling", "lead"], "used": 1}
+
+
 def test_a_double_return_does_not_go_below_zero() -> None:
     shared = _held(in_force(terms()), case=_case(quota=QUOTA))
     shared.values[QUOTA] = {"parties": ["yunling", "lead"], "used": 0}
