@@ -1,5 +1,6 @@
 """Opening bodies: unseal, compare with the commitment, read as a FHIR message."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from consortium.exchange.sealing import unseal
 from consortium.fhir import message as messages
 from consortium.fhir import signature
 from consortium.fhir.message import Message
-from consortium.kernel.errors import invalid
+from consortium.kernel.errors import forbidden, invalid
 
 
 def open_message(
@@ -42,14 +43,20 @@ def open_message(
     return message
 
 
-def check_person(session: Session, opened: Opened) -> None:
+def check_person(
+    session: Session, opened: Opened, *, signers: Collection[str] = ()
+) -> signature.Signed | None:
     """A clinical act bears the signature of a person's key of the sender, valid at its index.
+
+    `signers` are the roles of which the key must hold one, any where none is named. None where
+    the body is not here.
 
     Raises:
         Refusal: `signature.*`; the recipient answers with it (PROTOCOL 2, *person*).
     """
     if opened.message is None:
-        return
+        return None
+    roles: list[str] = []
 
     def key_of(kid: str) -> signature.KeyInfo | None:
         record = state.read(session, f"key:{kid}")
@@ -60,6 +67,7 @@ def check_person(session: Session, opened: Opened) -> None:
         until = record.get("until")
         if until is not None and opened.index >= until:
             return None
+        roles.extend(record.get("roles", ()))
         return signature.KeyInfo(
             key_id=kid,
             member=record["member"],
@@ -68,4 +76,7 @@ def check_person(session: Session, opened: Opened) -> None:
             public=unb64(record["public"]),
         )
 
-    signature.verify(opened.message, key_of=key_of)
+    signed = signature.verify(opened.message, key_of=key_of)
+    if signers and not set(signers).intersection(roles):
+        raise forbidden("signature.role", key=signed.key.key_id)
+    return signed

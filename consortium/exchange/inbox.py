@@ -299,7 +299,7 @@ class Inbox:
             if dict(kind.facts_of(message)) != dict(opened.facts):
                 return invalid("exchange.facts_differ")
             if kind.person_signed:
-                bodies.check_person(session, opened)
+                bodies.check_person(session, opened, signers=kind.signers)
             return kind.inspect(session, opened)
         except Refusal as refusal:
             return refusal

@@ -27,6 +27,8 @@ Verdict = str | Refusal
 """Outcome words of an admitted exchange (at most three, often none), or why it is refused."""
 
 
+FREED = "freed"
+"""Outcome word of a refused body whose step had taken a slot: the slot is free again."""
 HERE: int = -(2**53)
 """In a value that `step` returns: the index of this very entry. The fold puts the number in its
 place (`"from": HERE`), so that a step needs no index and stays a function of its arguments. No
@@ -57,6 +59,9 @@ class SubjectType:
     holds: "Callable[[str, str, Callable[[str], Value | None]], bool] | None" = None
     """`holds(name, member, read)`: whether a member folds this subject even while it has no value.
     None: it does (a case, contract or quota without a value is one that does not exist yet)."""
+    freed: "Callable[[Value | None, str], Value | None] | None" = None
+    """`freed(value, case)`: the value after a case gives it back, because the body that took it
+    was refused. None: nothing of this family is taken by a case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +109,15 @@ class ExchangeKind(ABC):
     """+1 takes from the service's monthly quota, -1 gives back to the month it was taken from."""
     person_signed: ClassVar[bool] = False
     """True: the body must hold a signature by a person's key; the recipient checks it."""
+    signers: ClassVar[frozenset[str]] = frozenset()
+    """Roles of which that person's key must hold one; none named: whoever has a key."""
     to_everyone: ClassVar[bool] = False
     """True: may be sent to all members."""
     needs_consent: ClassVar[bool] = False
     """True: facts name the basis (`consent`: explicit, emergency, statutory)."""
+    """False: its step stands even when the recipient cannot take the body. So it is with every act
+    that ends something: what it gave back (quota, slot, consent) is not taken a second time."""
+    puts_back: ClassVar[bool] = False
 
     def lane(self, facts: Facts) -> Lane:
         """The lane it travels in; the urgent one when the facts say so and the kind allows."""
@@ -216,6 +226,8 @@ class Registry:
     ) -> Value | None:
         """Fold one subject, by its family's own step if it has one, else by the kind's."""
         family = self.families[name.partition(":")[0]]
+        if kind.puts_back and family.freed is not None:
+            return family.freed(old, header.case) if FREED in outcome else old
         if family.step is not None:
             return family.step(name, old, kind, header, facts, time, " ".join(outcome))
         return kind.step(name, old, header, facts, time, outcome)

@@ -13,7 +13,7 @@ from consortium.exchange import blobs
 from consortium.exchange.kinds import Opened
 from consortium.exchange.outbox import Draft, Post
 from consortium.fhir import gate
-from consortium.kernel.actor import Actor, Role
+from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, conflict, invalid, missing
 from consortium.kernel.ids import MemberId, UserId, new_id
 from consortium.patients import service as patients
@@ -26,7 +26,6 @@ from consortium.records.tables import ConsentTable, RequestTable
 
 RELEASE = "record.release/1"
 REFUSE = "record.refuse/1"
-DECIDERS = (Role.CONSULT_DESK, Role.SPECIALIST, Role.TOWNSHIP_DOCTOR)
 CHUNK_MOST = 48
 CHUNK_MAX_BYTES = 300 * 1024
 """One part of a release: within a person's signature (64) and a sealed body (512 KiB)."""
@@ -66,7 +65,7 @@ def answer_alone(session: Session, row: RequestTable, opened: Opened) -> None:
 
 def candidates(session: Session, row: RequestTable) -> Sequence[Patient]:
     """Patients of the holder whom a request could mean."""
-    machine = Actor(UserId("records"), "", MemberId(row.member), frozenset(DECIDERS))
+    machine = Actor(UserId("records"), "", MemberId(row.member), model.DECIDERS)
     entry = Entry(
         name=row.patient_name,
         sex=row.patient_sex,
@@ -254,7 +253,7 @@ def refuse(
 
 
 def _own(session: Session, case: str, *, actor: Actor) -> RequestTable:
-    actor.require(*DECIDERS)
+    actor.require(*model.DECIDERS)
     row = store.get_request(session, case, member=actor.member)
     if row.side != model.Side.HOLDER:
         raise missing("record.unknown")

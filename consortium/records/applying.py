@@ -105,7 +105,7 @@ def _requested(session: Session, row: RequestTable | None, opened: Opened) -> Re
     if row is None:
         if opened.message is None:
             return None
-        asked = reading.asked_of(opened.message, types=opened.facts["types"])
+        asked = reading.asked_of(opened.message)
         row = _row(opened, asked)
         session.add(row)
         session.flush()

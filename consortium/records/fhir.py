@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from consortium.fhir import gate, message, parts, signature, systems, types
 from consortium.fhir.face import Query, Resource
 from consortium.kernel.actor import Actor, Role
+from consortium.kernel.errors import forbidden
 from consortium.kernel.ids import new_id
 from consortium.patients import service as patients
 from consortium.ports import Signer
@@ -55,6 +56,7 @@ def request(act: Act, told: Asked, *, facts: Mapping[str, Any], signer: Signer) 
     )
     said = parts.parameters(
         ASKED,
+        types=sorted(told.scope.types),
         start=told.scope.start,
         end=told.scope.end,
         question=told.question,
@@ -141,6 +143,8 @@ def resources(session: Session, *, actor: Actor, query: Query, now: datetime) ->
         limit=query.limit,
         now=now,
     )
+    if query.id and not rows and store.suppressed(session, member=actor.member, fhir_id=query.id):
+        raise forbidden("record.suppressed")
     first = {row.fhir_id: row for row in reversed(rows)}
     return [
         Resource(row.type, row.fhir_id, row.version, row.received_at, row.raw)

@@ -98,6 +98,7 @@ class RecordRequest(_RecordKind):
     opens_case = True
     needs_consent = True
     person_signed = True
+    signers = model.ASKERS
     rules: ClassVar = {
         "types": codes(*RELEASABLE),
         "months": number(),
@@ -182,6 +183,7 @@ class RecordRefuse(_RecordKind):
     name = "record.refuse/1"
     action = Action.REFUSE
     person_signed = True
+    signers = model.DECIDERS
     rules: ClassVar = {"reason": code(*Reason), "urgency": code(*URGENCIES)}
 
     def needs(self, header: Header, facts: Facts) -> Mapping[str, Any]:

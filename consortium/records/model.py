@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from consortium.fhir.identity import number_text, same_name
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal, conflict, forbidden
 from consortium.kernel.time import ZONE, to_ms
 
@@ -59,6 +60,12 @@ class Side(StrEnum):
 
     ASKER = "asker"
     HOLDER = "holder"
+
+
+ASKERS: Final = frozenset({Role.TOWNSHIP_DOCTOR, Role.SPECIALIST})
+"""Who may ask for records."""
+DECIDERS: Final = ASKERS | {Role.CONSULT_DESK}
+"""Who may let records go, or refuse to."""
 
 
 class Basis(StrEnum):

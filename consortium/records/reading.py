@@ -16,6 +16,7 @@ from consortium.kernel.errors import Refusal, invalid
 from consortium.records import disclosure, library, store
 from consortium.records.fhir import ASKED
 from consortium.records.model import (
+    DECIDERS,
     RELEASABLE,
     Action,
     Asked,
@@ -31,13 +32,20 @@ _LATE = timedelta(days=2)
 QUESTION_MAX = 1000
 
 
-def asked_of(message: Message, *, types: Sequence[str]) -> Asked:
-    """Read a request. Raises Refusal `fhir.expected`, `fhir.part` or `record.body`."""
+def asked_of(message: Message) -> Asked:
+    """Read a request, by what its author signed.
+
+    Raises:
+        Refusal: `fhir.expected`, `fhir.part` or `record.body`.
+    """
     person, allowed = message.one("Patient"), message.one("Consent")
     said = parts.parameters_of(message, ASKED)
     start, end = said.get("start"), said.get("end")
     if not isinstance(start, datetime) or not isinstance(end, datetime) or start >= end:
         raise invalid("record.body", part="asked")
+    types = said.get("types")
+    if not isinstance(types, list) or not all(one in RELEASABLE for one in types):
+        raise invalid("record.body", part="types")
     author = _signer(message)
     return Asked(
         patient_id=str(person["id"]),
@@ -132,8 +140,7 @@ def inspect(session: Session, action: Action, opened: Opened) -> Refusal | None:
 
 
 def _request(message: Message, opened: Opened) -> Refusal | None:
-    facts = opened.facts
-    asked = asked_of(message, types=facts["types"])
+    asked = asked_of(message)
     if part := next(_differences(asked, opened), ""):
         return invalid("record.body", part=part)
     if asked.consent.basis is Basis.EXPLICIT and not asked.consent.evidence:
@@ -146,6 +153,8 @@ def _differences(asked: Asked, opened: Opened) -> Iterator[str]:
     who = asked.identity
     if not who.name.strip() or not (who.number or who.birth):
         yield "identity"
+    if asked.scope.types != set(opened.facts["types"]):
+        yield "types"
     if asked.consent.basis != opened.facts["consent"]:
         yield "consent"
     if asked.consent.party != opened.header.sender:
@@ -177,7 +186,7 @@ def _release(session: Session, message: Message, opened: Opened) -> Refusal | No
         return invalid("record.body", part="types")
     if opened.facts["by"] != By.PERSON:
         return None
-    bodies.check_person(session, opened)
+    bodies.check_person(session, opened, signers=DECIDERS)
     return _unsigned(message, ["Patient", *RELEASABLE])
 
 

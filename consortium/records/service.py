@@ -13,7 +13,7 @@ from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.exchange import blobs
 from consortium.exchange.outbox import Draft, Post
-from consortium.kernel.actor import Actor, Role
+from consortium.kernel.actor import Actor
 from consortium.kernel.errors import conflict, invalid, missing
 from consortium.kernel.ids import new_id
 from consortium.kernel.paging import Page
@@ -23,6 +23,8 @@ from consortium.ports import Signer
 from consortium.records import answering, applying, fhir, model, store
 from consortium.records.fhir import Act
 from consortium.records.model import (
+    ASKERS,
+    DECIDERS,
     MONTHS_MOST,
     RELEASABLE,
     Asked,
@@ -37,7 +39,6 @@ from consortium.records.tables import RequestTable
 
 REQUEST = "record.request/1"
 WITHDRAW = "consent.withdraw/1"
-ASKERS = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST)
 CONSENT_VALID = timedelta(days=90)
 
 
@@ -246,7 +247,7 @@ def withdraw(
     Raises:
         Refusal: `record.unknown`, `record.reason`, `record.state`.
     """
-    actor.require(*answering.DECIDERS)
+    actor.require(*DECIDERS)
     row = store.get_request(session, case, member=actor.member)
     if reason not in list(WithdrawReason):
         raise invalid("record.reason")
@@ -275,7 +276,7 @@ def seen(session: Session, case: str, *, actor: Actor, now: datetime) -> None:
 
 def request_of(session: Session, case: str, *, actor: Actor) -> Request:
     """One request of the actor's member. Raises Refusal `record.unknown`."""
-    actor.require(*answering.DECIDERS)
+    actor.require(*DECIDERS)
     return _request(session, store.get_request(session, case, member=actor.member))
 
 
@@ -283,7 +284,7 @@ def requests(
     session: Session, *, actor: Actor, side: Side, after: str | None = None, limit: int = 50
 ) -> Page[Request]:
     """Requests of the actor's member on one side, the newest first."""
-    actor.require(*answering.DECIDERS)
+    actor.require(*DECIDERS)
     found = store.requests(session, member=actor.member, side=side.value, after=after, limit=limit)
     return Page([_request(session, row) for row in found.rows], found.after)
 
@@ -294,7 +295,7 @@ def consent_image(session: Session, case: str, *, actor: Actor) -> Mapping[str, 
     Raises:
         Refusal: `record.unknown` when there is no such request or it has no picture.
     """
-    actor.require(*answering.DECIDERS)
+    actor.require(*DECIDERS)
     store.get_request(session, case, member=actor.member)
     kept = store.consent(session, case, member=actor.member)
     if kept is None or not kept.image:

@@ -6,15 +6,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import state
-from consortium.exchange.commitment import unb64
+from consortium.exchange import bodies
 from consortium.exchange.facts import Facts, Value
 from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Opened, Values, Verdict
 from consortium.fhir import message as messages
-from consortium.fhir import signature
-from consortium.kernel.actor import Role
-from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
+from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.referrals import model, reading
 from consortium.referrals.model import Action, State
 
@@ -26,8 +23,6 @@ class ReferralKind(ExchangeKind):
     """A step of a referral: one action of the table in `model`, between its two parties."""
 
     action: ClassVar[Action]
-    signers: ClassVar[frozenset[Role]] = frozenset()
-    """Roles of which a person's key must hold one, where a person signs."""
     target: ClassVar[State | None] = None
     """The state that it leads to; None where the facts decide or nothing moves."""
 
@@ -74,27 +69,11 @@ class ReferralKind(ExchangeKind):
     def inspect(self, session: Session, opened: Opened) -> Refusal | None:
         if opened.message is None:
             return None
-        if self.person_signed and (refusal := self._signer(session, opened.message)):
-            return refusal
-        return reading.inspect(self.action, opened.message, opened.facts, case=opened.header.case)
-
-    def _signer(self, session: Session, message: "Message") -> Refusal | None:
-        """The person's signature covers all that is clinical, by somebody whose act this is."""
-        roles: list[str] = []
-
-        def key_of(kid: str) -> signature.KeyInfo | None:
-            record = state.read(session, f"key:{kid}")
-            if record is None:
-                return None
-            roles.extend(record.get("roles", ()))
-            return signature.KeyInfo(kid, unb64(record["public"]), record["member"], "")
-
-        signed = signature.verify(message, key_of=key_of)
-        if part := reading.unsigned_of(message, signed):
+        # the inbox has asked for the same, before this; here it tells what is covered
+        signed = bodies.check_person(session, opened) if self.person_signed else None
+        if signed and (part := reading.unsigned_of(opened.message, signed)):
             return invalid("referral.unsigned", part=part)
-        if self.signers.isdisjoint(roles):
-            return forbidden("referral.signer")
-        return None
+        return reading.inspect(self.action, opened.message, opened.facts, case=opened.header.case)
 
     def apply(self, session: Session, opened: Opened) -> None:
         from consortium.referrals.applying import apply

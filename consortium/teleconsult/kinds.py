@@ -15,6 +15,7 @@ from consortium.exchange.facts import Facts, Value, code, number
 from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Opened, SubjectType, Values, Verdict, version_of
 from consortium.fhir import parts
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.patients import adoption
 from consortium.scheduling import model as slots
@@ -62,6 +63,7 @@ class BookingRequest(_BookingKind):
     opens_case = True
     quota = 1
     person_signed = True
+    signers = frozenset({Role.TOWNSHIP_DOCTOR})
     needs_consent = True
     rules: ClassVar = {
         "slot": code(),

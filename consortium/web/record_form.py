@@ -20,8 +20,7 @@ from consortium.members import directory
 from consortium.patients import service as patients
 from consortium.patients.model import Patient
 from consortium.records import applying, service
-from consortium.records.model import RELEASABLE, Basis
-from consortium.records.service import ASKERS
+from consortium.records.model import ASKERS, RELEASABLE, Basis
 from consortium.web import drafts as draft_pages
 from consortium.web import patient_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing

@@ -14,7 +14,7 @@ from consortium.exchange import blobs
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import Refusal, RefusalKind, missing
 from consortium.kernel.ids import new_id
-from consortium.records import answering, applying, library, service
+from consortium.records import answering, applying, library, model, service
 from consortium.records.model import Side, WithdrawReason
 from consortium.records.service import Request as Asked
 from consortium.web import events, record_deciding, record_views, thread, uploads
@@ -227,7 +227,7 @@ def _listing(session: Session, *, actor: Actor, held: bool, after: str) -> Listi
     return Listing(
         rows=[_row(session, one) for one in found.rows],
         held=held,
-        may_ask=actor.may(*service.ASKERS),
+        may_ask=actor.may(*model.ASKERS),
         older=f"/records?side={name}&after={found.after}" if found.after else "",
         version=desk.version(session),
     )

@@ -1,11 +1,14 @@
 """Consents that are withdrawn, requests that come back, versions, and whose record it is."""
 
+from typing import Any
+
 import pytest
 
 from consortium.desk import drafts
 from consortium.exchange import state
 from consortium.fhir import clinical, gate
 from consortium.fhir.face import Query
+from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal
 from consortium.records import applying, fhir, library, service
 from tests.consortium.exchange.checks import folds_agree
@@ -162,3 +165,54 @@ def test_a_record_too_large_to_keep_is_sent_back_and_the_feed_goes_on(
     clinics.settle()
     assert at(clinics, "han", later).state == "released"
     assert len(kept(clinics, here)) == 2
+
+
+def key_of(world: Clinics, name: str, role: Role) -> None:
+    """The key of a person becomes that of somebody of another role."""
+    with world.reading(name) as session:
+        record = state.read(session, f"key:k-{name}")
+    assert record is not None
+    world.put({f"key:k-{name}": {**record, "roles": [role.value]}})
+
+
+def test_a_request_signed_by_a_heads_key_releases_nothing(clinics: Clinics) -> None:
+    here, there = person(clinics, "han"), person(clinics, "lu")
+    house(clinics, there)
+    key_of(clinics, "han", Role.HEAD)
+    case = ask(clinics, here)
+    clinics.settle()
+    assert kept(clinics, here) == []
+    asked = at(clinics, "han", case)
+    assert (asked.state, asked.code) == ("sent_back", "signature.role")
+
+
+def test_a_decision_signed_by_an_administrators_key_is_not_taken(clinics: Clinics) -> None:
+    here, there = clinics.patient("han"), person(clinics, "lu")
+    house(clinics, there)
+    case = ask(clinics, here)
+    clinics.settle()
+    key_of(clinics, "desk", Role.MEMBER_ADMIN)
+    release(clinics, case, there)
+    clinics.settle()
+    assert kept(clinics, here) == []
+    assert at(clinics, "desk", case).code == "signature.role"
+
+
+def test_types_beside_those_that_were_signed_are_not_asked_for(
+    clinics: Clinics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = person(clinics, "han"), person(clinics, "lu")
+    house(clinics, there)
+    real = fhir.request
+
+    def wider(act: Any, told: Any, *, facts: dict[str, Any], signer: Any) -> bytes:
+        return real(
+            act, told, facts={**facts, "types": ["Condition", "Observation"]}, signer=signer
+        )
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fhir, "request", wider)
+        case = ask(clinics, here, covers=("Condition", "Observation"))
+    clinics.settle()
+    assert kept(clinics, here) == []
+    assert at(clinics, "han", case).code == "record.body"

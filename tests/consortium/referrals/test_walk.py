@@ -264,6 +264,6 @@ def test_a_report_signed_by_a_desk_key_is_sent_back(consortium: Consortium) -> N
     again = line(world, "lu", case)
     assert again is not None
     assert again.row.need == "referral.need.provider.arrived"
-    assert view(world, "lu", case).code == "referral.signer"
+    assert view(world, "lu", case).code == "signature.role"
     act(world, "lu", case, answering.report, sign=True, text=text)
     assert need(world, "han", case) == "taker.reported mine"

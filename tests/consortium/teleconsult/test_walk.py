@@ -185,3 +185,16 @@ def test_a_move_over_the_ledger_swaps_both_slots_at_once(clinics: Clinics) -> No
     started: datetime = booking(clinics, "lu", case).start
     assert started == booking(clinics, "han", case).start
     folds_agree(clinics)
+
+
+def test_a_booking_signed_by_a_heads_key_is_sent_back(clinics: Clinics) -> None:
+    slot = publish(clinics)[0]
+    with clinics.reading("han") as session:
+        record = state.read(session, "key:k-han")
+    assert record is not None
+    clinics.put({"key:k-han": {**record, "roles": ["head"]}})
+    case = book(clinics, "han", slot, clinics.patient("han"))
+    clinics.settle()
+    with clinics.reading("lu") as session:
+        entries = timeline.of_case(session, member="lead", case=case)
+    assert "signature.role" in {one.alarm for one in entries}
