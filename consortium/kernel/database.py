@@ -28,6 +28,9 @@ from sqlalchemy.types import TypeDecorator
 
 from consortium.kernel.time import from_ms, to_ms
 
+CONNECTIONS_MAX = 90
+"""Two for each of the 40 threads of pages (a page's own, and the shell round it), and some for
+streams and jobs; below the 97 that a PostgreSQL gives as it comes."""
 _NAMES = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
