@@ -118,6 +118,7 @@ def _begin_writing(
 
 
 def _engine(url: str, *, pool_size: int) -> Engine:
+    overflow = max(0, CONNECTIONS_MAX - pool_size)
     if make_url(url).get_backend_name() != "sqlite":
         return create_engine(url, pool_size=pool_size, max_overflow=overflow, pool_pre_ping=True)
     from sqlcipher3 import dbapi2
@@ -136,7 +137,6 @@ def _engine(url: str, *, pool_size: int) -> Engine:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in (
-    overflow = max(0, CONNECTIONS_MAX - pool_size)
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
