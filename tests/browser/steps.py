@@ -7,8 +7,12 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from consortium.cli.demo_patients import Sketch, number_of
-from consortium.cli.demo_people import LEAD, place
+from consortium.cli.demo_people import LEAD, YUNLING, place
+from tests.browser.site import look
 
+ANSWERS = {"routine": "1440", "urgent": "240", "emergency": "30"}
+SHARED = ("Patient", "Condition", "Observation", "DiagnosticReport", "DocumentReference")
+CASE = re.compile(r"/referrals/[0-9a-f]{8}-[0-9a-f-]{27}$")
 SOON_MS = 10_000
 """For what travels over a link: a clinic asks the hub every second."""
 
@@ -71,7 +75,7 @@ def referral(page: Page, patient: str, *, service: str, urgency: str, question: 
 def send(page: Page) -> str:
     """Sign and send what is on the form; gives the case."""
     page.click("[data-send]")
-    page.wait_for_url(re.compile(r"/referrals/[0-9a-f]{8}-[0-9a-f-]{27}$"))
+    page.wait_for_url(CASE)
     return page.url.rpartition("/")[2]
 
 
@@ -84,3 +88,34 @@ def seal(page: Page, contract: str, member: str, file: Path | None = None) -> No
         page.set_input_files("#seal", file)
     press(page, "用本机构印章签署")
     page.wait_for_url(re.compile(rf"/contracts/{contract}$"))
+
+
+def propose(admin: Page, *, quota: str) -> str:
+    """Draft Yunling's contract in the form, its terms told in plain words beside it; propose it."""
+    admin.goto("/contracts")
+    press(admin, "起草协议")
+    expect(admin.locator("#clinic")).to_have_value(YUNLING)
+    press(admin, "开始起草")
+    admin.wait_for_url("**/contracts/drafts/*")
+    admin.fill("#title", "云岭乡卫生院双向转诊与远程会诊协议")
+    _terms(admin, 1, "cardiology.referral", quota=quota)
+    press(admin, "加一项服务")
+    expect(admin.locator("[name='s1.quota']")).to_have_value(quota)
+    _terms(admin, 2, "cardiology.teleconsult", quota=quota)
+    for name, values in (("types", SHARED), ("purposes", ("TREAT",))):
+        for value in values:
+            admin.check(f"[name={name}][value={value}]")
+    expect(admin.locator("#preview")).to_contain_text(f"最多 {quota} 人")
+    expect(admin.locator("#preview")).to_contain_text("可以提出")
+    look(admin, "contract-draft")
+    press(admin, "提出，请各方签署")
+    expect(admin.locator("#contract-title")).to_be_visible(timeout=SOON_MS)
+    return admin.url.rpartition("/")[2].partition("?")[0]
+
+
+def _terms(admin: Page, line: int, what: str, *, quota: str) -> None:
+    admin.select_option(f"[name='s{line}.what']", what)
+    admin.select_option(f"[name='s{line}.way']", f"{YUNLING}>{LEAD}")
+    admin.fill(f"[name='s{line}.quota']", quota)
+    for urgency, minutes in ANSWERS.items():
+        admin.select_option(f"[name='s{line}.{urgency}']", minutes)

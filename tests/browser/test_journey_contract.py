@@ -17,7 +17,6 @@ VITALS = ("142", "88", "76")
 FIRST = Sketch("方再春", "male", "1958-05-17", "高血压 2 级", "I10", VITALS, "氨氯地平 5 mg")
 SECOND = Sketch("苗凤英", "female", "1966-10-02", "心悸待查", "R00.2", VITALS, "美托洛尔 25 mg")
 QUESTION = "血压难以控制，请评估并调整用药。"
-ANSWERS = {"routine": "1440", "urgent": "240", "emergency": "30"}
 
 
 def test_a_contract_from_draft_to_suspension(world: World) -> None:
@@ -25,7 +24,7 @@ def test_a_contract_from_draft_to_suspension(world: World) -> None:
     first = steps.register(doctor, FIRST)
     _refused(doctor, first, code="contract.none", words="缺服务条款")
 
-    contract = _propose(world.desk("gaoyuan"))
+    contract = steps.propose(world.desk("gaoyuan"), quota="20")
     _signed_by_three(world, contract)
 
     case = _passes(doctor, first)
@@ -46,40 +45,6 @@ def _refused(doctor: Page, patient: str, *, code: str, words: str) -> None:
         expect(refused).to_contain_text(re.compile(r"协议第\sS\s款"))
     expect(doctor.locator("#question")).to_have_value(QUESTION)
     assert doctor.evaluate("document.activeElement.id") == "refused-title"
-
-
-def _propose(admin: Page) -> str:
-    """Draft in the form, terms told in plain words beside it, proposed to all parties."""
-    admin.goto("/contracts")
-    steps.press(admin, "起草协议")
-    expect(admin.locator("#clinic")).to_have_value(YUNLING)
-    steps.press(admin, "开始起草")
-    admin.wait_for_url("**/contracts/drafts/*")
-    admin.fill("#title", "云岭乡卫生院双向转诊与远程会诊协议")
-    _line(admin, 1, "cardiology.referral", quota="20")
-    steps.press(admin, "加一项服务")
-    expect(admin.locator("[name='s1.quota']")).to_have_value("20")
-    _line(admin, 2, "cardiology.teleconsult", quota="10")
-    for name, values in (
-        ("types", ("Patient", "Condition", "Observation", "DocumentReference")),
-        ("purposes", ("TREAT",)),
-    ):
-        for value in values:
-            admin.check(f"[name={name}][value={value}]")
-    expect(admin.locator("#preview")).to_contain_text("最多 20 人")
-    expect(admin.locator("#preview")).to_contain_text("可以提出")
-    look(admin, "contract-draft")
-    steps.press(admin, "提出，请各方签署")
-    expect(admin.locator("#contract-title")).to_be_visible(timeout=steps.SOON_MS)
-    return admin.url.rpartition("/")[2].partition("?")[0]
-
-
-def _line(admin: Page, place: int, what: str, *, quota: str) -> None:
-    admin.select_option(f"[name='s{place}.what']", what)
-    admin.select_option(f"[name='s{place}.way']", f"{YUNLING}>{LEAD}")
-    admin.fill(f"[name='s{place}.quota']", quota)
-    for urgency, minutes in ANSWERS.items():
-        admin.select_option(f"[name='s{place}.{urgency}']", minutes)
 
 
 def _signed_by_three(world: World, contract: str) -> None:
