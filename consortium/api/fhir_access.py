@@ -23,6 +23,7 @@ from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.ids import UserId
 from consortium.members import accounts
 from consortium.members.keyring import Keyring
+from consortium.members.tries import Tries
 
 Browser = Callable[[Request], Actor | None]
 """The person of the browser's session, None when nobody is signed in or the page is locked."""
@@ -43,6 +44,7 @@ class Access:
         self._database = database
         self._browser = browser
         self._secret = secrets.token_bytes(32)
+        self._tries = Tries()
         self._lock = threading.Lock()
         self._known: dict[bytes, _Known] = {}
 
@@ -63,9 +65,11 @@ class Access:
         if remembered is not None:
             return remembered
         name, password = _basic(header)
-        with self._database.write() as session:
-            # a key ring of its own: whoever reads as a program signs nothing
-            signed = accounts.sign_in(session, name, password, keyring=Keyring(), now=now)
+        # a key ring of its own: whoever reads as a program signs nothing
+        signed = accounts.sign_in_apart(
+            self._database, name, password, keyring=Keyring(), now=now, tries=self._tries,
+            address=request.client.host if request.client is not None else "",
+        )  # fmt: skip
         with self._lock:
             if len(self._known) >= REMEMBERED_MAX:
                 self._known.clear()

@@ -1,5 +1,6 @@
 """Passwords: argon2 hashes, what is too weak, and the pause after wrong tries."""
 
+import threading
 import unicodedata
 from datetime import datetime, timedelta
 from functools import cache
@@ -18,6 +19,8 @@ LENGTH_MIN, LENGTH_MAX, DIFFERENT_MIN = 10, 128, 4
 TRIES_MAX = 5
 PAUSE = timedelta(minutes=15)
 _NAME_MAX = 64
+_AT_ONCE = threading.BoundedSemaphore(4)
+"""Each check takes 64 MiB; forty at once would take a workstation's memory."""
 
 
 @cache
@@ -42,10 +45,11 @@ def hashed(password: str) -> str:
 
 def fits(password: str, known: str) -> bool:
     """Whether the password is the one behind a hash; as slow for a name that nobody has."""
-    if not known:
-        _hasher().verify(plain(password)[:LENGTH_MAX], _nobodys())
-        return False
-    return len(password) <= LENGTH_MAX and _hasher().verify(plain(password), known)
+    with _AT_ONCE:
+        if not known:
+            _hasher().verify(plain(password)[:LENGTH_MAX], _nobodys())
+            return False
+        return len(password) <= LENGTH_MAX and _hasher().verify(plain(password), known)
 
 
 def check_strength(password: str, *, login: str) -> None:

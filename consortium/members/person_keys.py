@@ -1,6 +1,7 @@
 """A person's own key: made with the account, opened by the password alone (PROTOCOL 2)."""
 
 import os
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -15,8 +16,28 @@ from consortium.members.statements import KEY_BYTES, b64, canonical
 from consortium.members.tables import AccountRow, EndedKeyRow
 
 
+@dataclass(frozen=True, slots=True)
+class OpenedKey:
+    """A person's key as it was opened before a transaction."""
+
+    key_id: str
+    seed: bytes = field(repr=False)
+
+
+def opened(row: AccountRow, password: str) -> OpenedKey | None:
+    """Open the key of an account, which is slow on purpose; None when there is none to open."""
+    seed = _seed(row, password)
+    return None if seed is None or row.key_id is None else OpenedKey(row.key_id, seed)
+
+
 def open_with(
-    session: Session, row: AccountRow, password: str, *, keyring: Keyring, now: datetime
+    session: Session,
+    row: AccountRow,
+    password: str,
+    *,
+    keyring: Keyring,
+    now: datetime,
+    opened: OpenedKey | None = None,
 ) -> None:
     """Open the key into the keyring.
 
@@ -24,8 +45,11 @@ def open_with(
     never changes, so other roles need another key.
     """
     other_roles = row.key_index is not None and row.key_roles != row.roles
-    seed = None if other_roles else _seed(row, password)
-    if seed is None:
+    if opened is not None and opened.key_id == row.key_id:
+        seed: bytes | None = opened.seed
+    else:
+        seed = _seed(row, password)
+    if seed is None or other_roles:
         make(session, row, password, keyring=keyring, now=now)
     else:
         keyring.put(UserId(row.user), SeedSigner(seed))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from consortium.kernel.ids import UserId
+from consortium.members.tries import Tries
 
 LIFE_MAX = timedelta(hours=12)
 SESSIONS_MAX = 10_000
@@ -34,6 +35,7 @@ class Sessions:
 
     def __init__(self, *, idle: timedelta) -> None:
         self.idle = idle
+        self.tries = Tries()
         self._lock = threading.Lock()
         self._open: dict[bytes, SignIn] = {}
 

@@ -78,10 +78,23 @@ def known(request: Request) -> Signed | None:
 
 def check_password(request: Request, found: Signed, password: str) -> None:
     """Unlock the page and the person's key. Raises Refusal as `accounts.sign_in`."""
-    node, now = request.app.state.node, request.state.now
-    with node.database.write() as database:
-        accounts.sign_in(database, found.account.login, password, keyring=node.keyring, now=now)
+    now = request.state.now
+    signed_in(request, found.account.login, password)
     request.app.state.sessions.unlock(found.session, now=now)
+
+
+def signed_in(request: Request, name: str, password: str) -> Actor:
+    """Whose name and password these are; their key opens. Raises as `accounts.sign_in_apart`."""
+    node = request.app.state.node
+    return accounts.sign_in_apart(
+        node.database,
+        name,
+        password,
+        keyring=node.keyring,
+        now=request.state.now,
+        tries=request.app.state.sessions.tries,
+        address=request.client.host if request.client is not None else "",
+    )
 
 
 def _unlock_by_form(request: Request, found: Signed) -> None:

@@ -19,7 +19,7 @@ from consortium.web.language import COOKIE as LANGUAGE_COOKIE
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
 from consortium.web.session import SignIn
-from consortium.web.signed import Signed, check_password, known
+from consortium.web.signed import Signed, check_password, known, signed_in
 from consortium.web.wording import as_lang, t, written
 
 router = APIRouter(route_class=PageRoute)
@@ -46,7 +46,6 @@ def sign_in_page(request: Request, back: Annotated[str, Query()] = "/") -> Respo
 @router.post("/sign-in")
 def sign_in(
     request: Request,
-    session: Writing,
     node: Node,
     now: Now,
     name: Word = "",
@@ -55,7 +54,7 @@ def sign_in(
 ) -> Response:
     """Sign a browser in; whoever was signed in there before is signed out."""
     try:
-        actor = accounts.sign_in(session, name, password, keyring=node.keyring, now=now)
+        actor = signed_in(request, name, password)
     except Refusal as refusal:
         return _again(request, "signin.html", refusal, now=now, name=name, back=local_path(back))
     return _enter(request, node, actor, href=local_path(back), now=now)
@@ -120,7 +119,6 @@ def hand_over_page(
 @router.post("/hand-over")
 def hand_over(
     request: Request,
-    session: Writing,
     node: Node,
     now: Now,
     whoever: Perhaps,
@@ -130,11 +128,12 @@ def hand_over(
 ) -> Response:
     """The next person signs in; the one before is signed out. Data stay as they are."""
     try:
-        actor = accounts.sign_in(session, name, password, keyring=node.keyring, now=now)
+        actor = signed_in(request, name, password)
     except Refusal as refusal:
         values = {"person": "", "drafts": 0}
         if whoever is not None:
-            values = {"person": whoever.actor.name, "drafts": _drafts(session, whoever.actor)}
+            with node.database.read() as session:
+                values = {"person": whoever.actor.name, "drafts": _drafts(session, whoever.actor)}
         back = local_path(back)
         return _again(request, "handover.html", refusal, now=now, name=name, back=back, **values)
     return _enter(request, node, actor, href=local_path(back), now=now)

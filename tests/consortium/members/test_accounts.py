@@ -1,17 +1,23 @@
 """Sign-in, one-time links, administration, the person key behind the password."""
 
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
 from consortium.audit import service as audit
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal
+from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.ids import UserId
-from consortium.members import accounts, passwords, people, statements, store
+from consortium.members import accounts, box, passwords, people, statements, store
 from consortium.members.keyring import Keyring
+from consortium.members.tries import Tries
 from tests.consortium.members.keys_made import CHARTER, NOW
 from tests.consortium.members.seeded import PASSWORD, doctor_of, fill, head_of
 
@@ -347,3 +353,60 @@ def test_preferences_are_kept(database: Database, head: Actor) -> None:
         assert (found.language, found.theme, found.large_text) == ("en", "dark", True)
     with database.write() as session, pytest.raises(Refusal, match="preference"):
         accounts.prefer(session, actor=head, language="fr")
+
+
+def test_no_password_is_stretched_while_the_database_is_held(
+    database: Database, head: Actor, keyring: Keyring, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[bool] = []
+    inside = threading.local()
+    write, fits, unlock = Database.write, passwords.fits, box.unlock
+
+    @contextmanager
+    def watched(self: Database) -> Iterator[Session]:
+        with write(self) as session:
+            inside.writing = True
+            try:
+                yield session
+            finally:
+                inside.writing = False
+
+    def noted(slow: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **more: Any) -> Any:
+            held.append(getattr(inside, "writing", False))
+            return slow(*args, **more)
+
+        return run
+
+    confirm(database, head)
+    monkeypatch.setattr(Database, "write", watched)
+    monkeypatch.setattr(passwords, "fits", noted(fits))
+    monkeypatch.setattr(box, "unlock", noted(unlock))
+    tries = Tries()
+
+    def enter(name: str, password: str) -> Actor:
+        return accounts.sign_in_apart(
+            database, name, password, keyring=keyring, now=NOW, tries=tries, address="10.0.0.7"
+        )
+
+    with database.read() as session:
+        found = accounts.find(session, head.user)
+    assert found is not None
+    assert enter(found.login, PASSWORD).user == head.user
+    for name in (found.login, "nobody"):
+        with pytest.raises(Refusal, match=r"members\.sign_in_wrong"):
+            enter(name, "not this one")
+    assert held == [False] * 4
+
+
+def test_one_address_guesses_thirty_times_whatever_the_name() -> None:
+    tries, moment = Tries(), NOW
+    for _ in range(30):
+        tries.refuse_if_many("10.0.0.7", now=moment)
+        tries.count("10.0.0.7", now=moment)
+        moment += timedelta(seconds=20)
+    with pytest.raises(Refusal, match=r"members\.throttled_here") as caught:
+        tries.refuse_if_many("10.0.0.7", now=moment)
+    assert caught.value.kind is RefusalKind.THROTTLED
+    tries.refuse_if_many("10.0.0.8", now=moment)
+    tries.refuse_if_many("10.0.0.7", now=NOW + timedelta(minutes=15))

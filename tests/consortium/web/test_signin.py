@@ -57,6 +57,17 @@ def test_the_sixth_try_waits_a_quarter_of_an_hour(browser: Browse, clinic: Stage
     sign_in(client)
 
 
+def test_one_machine_guesses_names_thirty_times(browser: Browse, clinic: Stage) -> None:
+    client = browser()
+    for number in range(30):
+        wrong = client.post("/sign-in", data={"name": f"nobody{number}", "password": "x" * 12})
+        assert wrong.status_code == 401
+    paused = client.post("/sign-in", data={"name": "han", "password": PASSWORD})
+    assert paused.status_code == 429
+    clinic.node.clock.advance(minutes=16)
+    sign_in(client)
+
+
 def test_signing_out_ends_session_and_key(doctor: TestClient, clinic: Stage) -> None:
     token = csrf(doctor)
     assert clinic.node.keyring._open
