@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
+from uuid import UUID, uuid5
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +12,8 @@ from consortium.desk import service as desk
 from consortium.kernel.errors import Refusal, conflict
 from consortium.patients import fhir, model, store, writing
 from consortium.patients.model import Entry, Match, Patient
+
+_APART: Final = UUID("5a0f7c1e-9d1b-5c55-8e0d-3b1f6a2c7d90")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +25,22 @@ class Adopted:
 
 
 def inspect(
-    session: Session, *, member: str, resource: Mapping[str, Any], now: datetime
+    session: Session, *, member: str, resource: Mapping[str, Any], source: str, now: datetime
 ) -> Refusal | None:
-    """Whether the patient of an exchange can be taken in: what a kind's `inspect` answers.
+    """Whether the patient of an exchange from `source` can be taken in: a kind's `inspect`.
 
-    Refused are an entry that contradicts itself, and an id that is known here as somebody else.
+    Refused are an entry that contradicts itself, and an id that `source` or this member itself
+    gave to somebody else.
     """
     try:
         entry = model.checked(fhir.entry_of(resource), now=now)
     except Refusal as refusal:
         return refusal
-    known = store.get(session, member=member, patient=str(resource["id"]))
-    if known is not None and not known.source and model.match(entry, known) is Match.OTHER:
-        return conflict("patients.other_person", patient=known.id)
-    return None
+    known = _known(session, member=member, sent_id=str(resource["id"]), source=source)
+    if known is None or known.source not in ("", source):
+        return None
+    same = _revises(entry, known) if known.source else _is_ours(entry, known)
+    return None if same else conflict("patients.other_person", patient=known.id)
 
 
 def adopt(
@@ -50,23 +55,33 @@ def adopt(
     """Take in the patient of an exchange from `source`, whose bytes are `raw`.
 
     The same number and name is the same person, and the member's own row stays as it is. The same
-    number with another name or sex is kept apart, marked, and put before a person. Anyone else is
-    new, under the sender's id and with the sender's bytes.
+    number with another name or sex is kept apart, marked, and put before a person; so is an id that
+    a third member gave, unless number and name are those known here. Anyone else is new, under the
+    sender's id and with the sender's bytes.
 
     Raises:
         Refusal: what `inspect` says.
     """
-    if refusal := inspect(session, member=member, resource=resource, now=now):
+    if refusal := inspect(session, member=member, resource=resource, source=source, now=now):
         raise refusal
     entry = model.checked(fhir.entry_of(resource), now=now)
     sent_id = str(resource["id"])
-    known = store.get(session, member=member, patient=sent_id)
+    known = _known(session, member=member, sent_id=sent_id, source=source)
+    other = None
     if known is not None:
-        return Adopted(_refreshed(session, known, entry, raw, source=source, now=now), "same")
+        apart = _apart(member, sent_id, source)
+        if known.id == apart:
+            return Adopted(known, "same")
+        if known.source in ("", source) or _proven(entry, known):
+            return Adopted(_refreshed(session, known, entry, raw, source=source, now=now), "same")
+        # our own bytes then: the sender's name the id of the other
+        other, sent_id, raw = known, apart, b""
     held = writing.number_holder(session, member=member, entry=entry)
     if held is not None and model.match(entry, held) is Match.SAME:
-        store.add_alias(session, member=member, alias=sent_id, patient=held.id)
+        if other is None:
+            store.add_alias(session, member=member, alias=sent_id, patient=held.id)
         return Adopted(held, "same")
+    disputed = held or other
     made = writing.create(
         session,
         member,
@@ -74,12 +89,51 @@ def adopt(
         by=source,
         now=now,
         received=(sent_id, raw, source),
-        disputed_with="" if held is None else held.id,
+        disputed_with="" if disputed is None else disputed.id,
     )
-    if held is None:
+    if disputed is None:
         return Adopted(made, "new")
     _ask_a_person(session, made, now=now)
     return Adopted(made, "disputed")
+
+
+def _known(session: Session, *, member: str, sent_id: str, source: str) -> Patient | None:
+    """Whoever stands here under the sender's id, or was kept apart from them when it was sent."""
+    apart = store.get(session, member=member, patient=_apart(member, sent_id, source))
+    return apart or store.get(session, member=member, patient=sent_id)
+
+
+def _apart(member: str, sent_id: str, source: str) -> str:
+    """The id under which somebody is kept whose own is taken: the same whenever they come again."""
+    return str(uuid5(_APART, f"{member}/{source}/{sent_id}"))
+
+
+def _proven(entry: Entry, known: Patient) -> bool:
+    """Number and name together are one person, whoever says so."""
+    numbers = (entry.number_kind, entry.number) == (known.number_kind, known.number)
+    return bool(entry.number) and numbers and model.match(entry, known) is Match.SAME
+
+
+def _is_ours(entry: Entry, known: Patient) -> bool:
+    """Our own patient coming back under the id that we gave: nothing says that it is another."""
+    return not _numbers_differ(entry, known) and model.match(entry, known) is Match.SAME
+
+
+def _revises(entry: Entry, known: Patient) -> bool:
+    """The sender's own patient, perhaps with a name, number or birth put right, not all of them."""
+    if model.match(entry, known) is Match.SAME:
+        return model.looks_like(entry, known) or not _numbers_differ(entry, known)
+    if entry.number and known.number:
+        return not _numbers_differ(entry, known)
+    return bool(entry.birth) and (entry.birth, entry.sex) == (known.birth, known.sex)
+
+
+def _numbers_differ(entry: Entry, known: Patient) -> bool:
+    return bool(
+        entry.number
+        and known.number
+        and (entry.number_kind, entry.number) != (known.number_kind, known.number)
+    )
 
 
 def _ask_a_person(session: Session, disputed: Patient, *, now: datetime) -> None:
@@ -100,7 +154,9 @@ def _refreshed(
     session: Session, known: Patient, entry: Entry, raw: bytes, *, source: str, now: datetime
 ) -> Patient:
     """A patient of the sender again: its newer words replace its older ones, never our own."""
-    if known.source != source or store.raw(session, member=known.member, patient=known.id) == raw:
+    if known.source != source or known.updated_by != source:
+        return known
+    if store.raw(session, member=known.member, patient=known.id) == raw:
         return known
     held = writing.number_holder(session, member=known.member, entry=entry)
     disputed = held.id if held is not None and held.id != known.id else ""

@@ -39,7 +39,13 @@ class _Whole(ReferralKind):
         if opened.message is None or (refusal := super().inspect(session, opened)):
             return None if opened.message is None else refusal
         patient = opened.message.one("Patient")
-        return adoption.inspect(session, member=opened.member, resource=patient, now=opened.now)
+        return adoption.inspect(
+            session,
+            member=opened.member,
+            resource=patient,
+            source=opened.header.sender,
+            now=opened.now,
+        )
 
 
 class Request(_Whole):
@@ -199,33 +205,11 @@ class Return(ReferralKind):
         return {"returned": True}
 
 
-class Decline(ReferralKind):
-    """The hospital declines with a coded reason; what the quota lost comes back."""
+class _Ending(ReferralKind):
+    """Ends a referral before the patient came: the slot that the case holds is free again."""
 
-    name = "referral.decline/1"
-    action = Action.DECLINE
-    target = State.DECLINED
-    lanes = _BOTH
     quota = -1
-    person_signed = True
-    signers = _TRIAGE
-    rules: ClassVar[dict[str, FactRule]] = {
-        **_URGENCY,
-        "reason": rules.code(*model.DECLINE_REASONS),
-    }
-
-    def changes(self, header: Header, facts: Facts) -> Mapping[str, Any]:
-        return {"reason": facts["reason"]}
-
-
-class Cancel(ReferralKind):
-    """The clinic withdraws its request before the patient arrives; a slot is free again."""
-
-    name = "referral.cancel/1"
-    action = Action.CANCEL
-    target = State.CANCELLED
-    quota = -1
-    rules: ClassVar[dict[str, FactRule]] = {"reason": rules.code(*model.CANCEL_REASONS)}
+    refusable = False
 
     def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
         return (case_name(header), f"{case_name(header)}>slot")
@@ -240,6 +224,30 @@ class Cancel(ReferralKind):
 
     def changes(self, header: Header, facts: Facts) -> Mapping[str, Any]:
         return {"reason": facts["reason"], "slot": ""}
+
+
+class Decline(_Ending):
+    """The hospital declines with a coded reason; what the quota lost comes back."""
+
+    name = "referral.decline/1"
+    action = Action.DECLINE
+    target = State.DECLINED
+    lanes = _BOTH
+    person_signed = True
+    signers = _TRIAGE
+    rules: ClassVar[dict[str, FactRule]] = {
+        **_URGENCY,
+        "reason": rules.code(*model.DECLINE_REASONS),
+    }
+
+
+class Cancel(_Ending):
+    """The clinic withdraws its request before the patient arrives; a slot is free again."""
+
+    name = "referral.cancel/1"
+    action = Action.CANCEL
+    target = State.CANCELLED
+    rules: ClassVar[dict[str, FactRule]] = {"reason": rules.code(*model.CANCEL_REASONS)}
 
 
 class Arrive(ReferralKind):
@@ -281,6 +289,7 @@ class Acknowledge(ReferralKind):
 
     name = "referral.acknowledge/1"
     action = Action.ACKNOWLEDGE
+    refusable = False
     target = State.CLOSED
     rules: ClassVar[dict[str, FactRule]] = {"adoption": rules.code(*model.ADOPTIONS)}
 

@@ -43,7 +43,13 @@ class _BookingKind(ExchangeKind):
         if self.action is not Action.REQUEST:
             return None
         person = opened.message.one("Patient")
-        return adoption.inspect(session, member=opened.member, resource=person, now=opened.now)
+        return adoption.inspect(
+            session,
+            member=opened.member,
+            resource=person,
+            source=opened.header.sender,
+            now=opened.now,
+        )
 
     def apply(self, session: Session, opened: Opened) -> None:
         applying.apply(session, self.action, opened)
@@ -189,6 +195,7 @@ class BookingCancel(_BookingKind):
     name = "booking.cancel/1"
     action = Action.CANCEL
     quota = -1
+    refusable = False
     rules: ClassVar = {"reason": code(*CancelReason)}
 
     def needs(self, header: Header, facts: Facts) -> Mapping[str, Any]:

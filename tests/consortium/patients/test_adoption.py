@@ -93,8 +93,55 @@ def test_the_senders_newer_words_replace_its_older_ones(database: Database) -> N
     assert (again.outcome, again.patient.version, again.patient.phone) == ("same", 2, "13911111111")
     assert adopted(database, replace(LI, phone="13911111111")).patient.version == 2
     # and nobody else's replace them
-    other = adopted(database, replace(LI, phone="13922222222"), source="yunling")
-    assert other.patient.phone == "13911111111"
+    adopted(database, replace(LI, phone="13922222222"), source="yunling")
+    with database.read() as session:
+        kept = service.find(session, member=CLINIC, patient=SENT)
+    assert kept is not None
+    assert kept.phone == "13911111111"
+
+
+@pytest.mark.parametrize("entry", [LI, replace(LI, name="王五"), WANG])
+def test_the_id_of_another_members_patient_leads_to_them_only_with_number_and_name(
+    database: Database, entry: Entry
+) -> None:
+    theirs = adopted(database, LI).patient
+    one = adopted(database, entry, source="yunling")
+    assert (one.outcome, one.patient.disputed_with) == ("disputed", theirs.id)
+    assert (one.patient.id != theirs.id, one.patient.source) == (True, "yunling")
+    # again they are the same one, and the other member's stays as it is
+    assert adopted(database, entry, source="yunling").patient == one.patient
+    with database.read() as session:
+        assert service.find(session, member=CLINIC, patient=SENT) == theirs
+        made = gate.parse(service.resource(session, member=CLINIC, patient=one.patient.id))
+    assert made["id"] == one.patient.id
+
+
+def test_the_id_of_another_members_patient_with_number_and_name_is_them(
+    database: Database,
+) -> None:
+    theirs = adopted(database, WANG).patient
+    one = adopted(database, replace(WANG, phone="13911111111"), source="yunling")
+    assert (one.outcome, one.patient) == ("same", theirs)
+
+
+def test_a_sender_cannot_make_its_patient_somebody_else(database: Database) -> None:
+    theirs = adopted(database, WANG).patient
+    renamed = adopted(database, replace(WANG, name="王秀瑛")).patient
+    assert (renamed.id, renamed.name) == (theirs.id, "王秀瑛")
+    with pytest.raises(Refusal) as refused:
+        adopted(database, LI)
+    assert refused.value.code == "patients.other_person"
+
+
+def test_what_was_corrected_here_is_not_overwritten_by_the_sender(database: Database) -> None:
+    theirs = adopted(database, LI).patient
+    with database.write() as session:
+        right = replace(LI, phone="13900000000")
+        corrected = service.correct(
+            session, actor=DOCTOR, patient=theirs.id, entry=right, version=1, now=NOW
+        )
+    again = adopted(database, replace(LI, phone="13911111111"))
+    assert (again.outcome, again.patient) == ("same", corrected)
 
 
 def test_our_own_patient_coming_back_stays_as_it_is(database: Database) -> None:
@@ -110,13 +157,20 @@ def test_an_id_that_is_somebody_else_here_is_refused(database: Database) -> None
     assert refused.value.code == "patients.other_person"
     resource, _raw = sent(WANG, patient=li.id)
     with database.read() as session:
-        answer = adoption.inspect(session, member=CLINIC, resource=resource, now=NOW)
+        answer = adoption.inspect(
+            session, member=CLINIC, resource=resource, source=HOSPITAL, now=NOW
+        )
         assert answer is not None
         assert answer.code == "patients.other_person"
         resource, _raw = sent(WANG, patient=SENT)
-        assert adoption.inspect(session, member=CLINIC, resource=resource, now=NOW) is None
+        assert (
+            adoption.inspect(session, member=CLINIC, resource=resource, source=HOSPITAL, now=NOW)
+            is None
+        )
         resource["gender"] = "male"
-        answer = adoption.inspect(session, member=CLINIC, resource=resource, now=NOW)
+        answer = adoption.inspect(
+            session, member=CLINIC, resource=resource, source=HOSPITAL, now=NOW
+        )
         assert answer is not None
         assert answer.code == "patients.number_says_other"
 
