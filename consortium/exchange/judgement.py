@@ -146,8 +146,8 @@ def fold(
 ) -> dict[str, Value]:
     """The new values of the subjects that an admitted exchange moves.
 
-    A case that moves is marked with the exchange that moved it (`last`: its id, its sender), so
-    that a body can be refused only while nothing stands on it.
+    A case that moves is marked with the exchange that moved it (`last`: its id, its sender, what
+    its refusal puts back), so that a body can be refused only while nothing stands on it.
     """
     moved: dict[str, Value] = {}
     for name in names:
@@ -156,6 +156,22 @@ def fold(
         if new is None or new == old:
             continue
         if name.startswith("case:"):
-            new = {**new, "last": {"id": header.id, "by": header.sender}}
+            back = _back(kind, old, new)
+            new = {**new, "last": {"id": header.id, "by": header.sender, "back": back}}
         moved[name] = new
     return moved
+
+
+def _back(kind: ExchangeKind, old: Value | None, new: Value) -> Value:
+    """What of a case goes back if this body is refused; empty where the step stands all the same.
+
+    It stands when it ends something, and when it gave up a slot for another: that slot may be
+    somebody else's by then.
+    """
+    if not kind.refusable:
+        return {}
+    if old is None:
+        return {"state": new["prior"]} if new.get("prior") else {}
+    if old.get("slot") and new.get("slot") != old["slot"]:
+        return {}
+    return {name: was for name, was in old.items() if name != "last" and new.get(name) != was}

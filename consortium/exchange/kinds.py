@@ -115,9 +115,11 @@ class ExchangeKind(ABC):
     """True: may be sent to all members."""
     needs_consent: ClassVar[bool] = False
     """True: facts name the basis (`consent`: explicit, emergency, statutory)."""
+    refusable: ClassVar[bool] = True
     """False: its step stands even when the recipient cannot take the body. So it is with every act
     that ends something: what it gave back (quota, slot, consent) is not taken a second time."""
     puts_back: ClassVar[bool] = False
+    """True: it undoes the last step of a case (`body.refuse/1` alone)."""
 
     def lane(self, facts: Facts) -> Lane:
         """The lane it travels in; the urgent one when the facts say so and the kind allows."""

@@ -15,6 +15,7 @@ from consortium.exchange.commitment import b64, unb64
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import (
+    FREED,
     HERE,
     ExchangeKind,
     Opened,
@@ -86,14 +87,20 @@ class Ack(_FromParameters):
 
 
 class BodyRefuse(_FromParameters):
-    """A recipient's answer to a body that it cannot accept (PROTOCOL 4): the case goes back."""
+    """A recipient's answer to a body that it cannot accept (PROTOCOL 4).
+
+    The case goes back to what it was, with the slot that was taken; a step that is not `refusable`
+    stands, and the case only says that its body was refused.
+    """
 
     name = "body.refuse/1"
     charter = True
+    refusable = False
+    puts_back = True
     rules: ClassVar[dict[str, FactRule]] = {"of": rules.code(), "code": rules.code()}
 
     def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
-        return (f"case:{header.case}",) if header.case else ()
+        return (f"case:{header.case}", f"case:{header.case}>slot") if header.case else ()
 
     def judge(self, values: Values, header: Header, facts: Facts, time: datetime) -> Verdict:
         if not header.case:
@@ -101,22 +108,21 @@ class BodyRefuse(_FromParameters):
         case = values.get(f"case:{header.case}")
         if case is None or header.sender not in case["parties"] or header.sender in header.to:
             return forbidden("exchange.not_party")
-        return ""
+        slot, back = case.get("slot"), _back_of(case, header, facts)
+        return FREED if slot and back and back.get("slot", slot) != slot else ""
 
     def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
         outcome: Sequence[str],
     ) -> Value | None:  # fmt: skip
         """Only what the refused exchange itself did is put back, and only for its own sender."""
-        if old is None or old.get("last") != {"id": facts["of"], "by": header.to[0]}:
+        back = None if old is None else _back_of(old, header, facts)
+        if old is None or back is None or not name.startswith("case:"):
             return old
-        return {
-            **old,
-            "state": old.get("prior") or old["state"],
-            "prior": old["state"],
-            "turn": header.to[0],
-            "body_refused": {"of": facts["of"], "code": facts["code"]},
-        }
+        said = {"body_refused": {"of": facts["of"], "code": facts["code"]}}
+        if not back:
+            return {**old, **said}
+        return {**old, **back, "prior": old["state"], "turn": header.to[0], **said}
 
     def apply(self, session: Session, opened: Opened) -> None:
         """The room whose body it was puts its local rows back too."""
@@ -129,6 +135,18 @@ class BodyRefuse(_FromParameters):
         kind = opened.post.registry.kind(entry.kind)
         if kind is not None:
             kind.put_back(session, opened)
+
+
+def _back_of(case: Value, header: Header, facts: Facts) -> Value | None:
+    """What the refused exchange left to put back; None when it was not the last to move the case.
+
+    Empty for a step that stands.
+    """
+    last = case.get("last") or {}
+    if (last.get("id"), last.get("by")) != (facts["of"], header.to[0]):
+        return None
+    back: Value = last.get("back") or {}
+    return back
 
 
 class DisputeRaise(_FromParameters):

@@ -182,6 +182,7 @@ class RecordRefuse(_RecordKind):
 
     name = "record.refuse/1"
     action = Action.REFUSE
+    refusable = False
     person_signed = True
     signers = model.DECIDERS
     rules: ClassVar = {"reason": code(*Reason), "urgency": code(*URGENCIES)}
@@ -208,6 +209,7 @@ class ConsentWithdraw(_RecordKind):
 
     name = "consent.withdraw/1"
     action = Action.WITHDRAW
+    refusable = False
     lanes = frozenset({Lane.ROUTINE})
     charter = True
     rules: ClassVar = {"reason": code(*WithdrawReason)}

@@ -174,6 +174,6 @@ def _answer(session: Session, _member: str, params: Mapping[str, Any]) -> Mappin
 KINDS: list[ExchangeKind] = [SessionPublish(), SessionCancel()]
 SUBJECTS: list[SubjectType] = [
     SubjectType("session", everyone),
-    SubjectType("slot", parties, holds=_holds_slot),
+    SubjectType("slot", parties, holds=_holds_slot, freed=model.release),
 ]
 QUERIES: list[QueryType] = [QueryType(service.FREE, _answer)]

@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consortium.contracts.permit import PERMIT
 from consortium.exchange.facts import check
 from consortium.exchange.header import Header, Lane
-from consortium.exchange.kinds import ExchangeKind
+from consortium.exchange.judgement import fold
+from consortium.exchange.kinds import ExchangeKind, Registry, SubjectType, parties
+from consortium.exchange.own_kinds import BodyRefuse
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms
 from consortium.records.kinds import KINDS
@@ -153,3 +156,21 @@ def test_in_any_order_a_withdrawal_is_the_last_word(acts: list[Any]) -> None:
         withdrawn = withdrawn or (admitted and kind == "consent.withdraw/1")
         assert (case["turn"] == "lead") == (case["state"] == State.REQUESTED)
         assert set(case["types"]) == {"Observation"}
+
+
+def test_a_withdrawn_consent_and_a_refusal_stand_whatever_their_bodies() -> None:
+    for name, facts, sender in (
+        ("consent.withdraw/1", {"reason": "patient"}, "lead"),
+        ("record.refuse/1", {"reason": "scope", "urgency": "routine"}, "lead"),
+    ):
+        made = header(name, sender, "shiqiao")
+        values = MiniValues({"case:c1": asked()})
+        registry = Registry(KINDS, [SubjectType("case", parties)], PERMIT)
+        rest = (made, facts, NOW, ("v1",), ["case:c1"], values)
+        after = fold(registry, BY_NAME[name], *rest)["case:c1"]
+        refused = header("body.refuse/1", "shiqiao", "lead")
+        given = {"of": made.id, "code": "fhir.value"}
+        assert BodyRefuse().judge(MiniValues({"case:c1": after}), refused, given, NOW) == ""
+        put = BodyRefuse().step("case:c1", after, refused, given, NOW, ())
+        assert put is not None
+        assert (put["state"], put["body_refused"]) == (after["state"], given)

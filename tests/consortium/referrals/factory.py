@@ -9,9 +9,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.contracts.permit import PERMIT, QUOTA
 from consortium.exchange.facts import Facts, Value
-from consortium.exchange.header import Header
+from consortium.exchange.header import Header, Lane
 from consortium.exchange.judgement import evaluate, fold, subjects_of
 from consortium.exchange.kinds import ExchangeKind, Registry, SubjectType, everyone, parties
+from consortium.exchange.own_kinds import BodyRefuse
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import Refusal
 from consortium.kernel.ids import KeyId, MemberId, UserId, new_id
@@ -19,6 +20,7 @@ from consortium.kernel.time import to_ms
 from consortium.referrals.content import Content, Paper, Vital
 from consortium.referrals.frame import Frame
 from consortium.referrals.kinds import KINDS
+from consortium.scheduling import model as slots
 
 NOW = datetime(2026, 11, 24, 2, 12, tzinfo=UTC)
 """A Tuesday, 10:12 in Shanghai."""
@@ -169,7 +171,7 @@ REGISTRY = Registry(
     [
         SubjectType("case", parties),
         SubjectType("contract", parties),
-        SubjectType("slot", parties),
+        SubjectType("slot", parties, freed=slots.release),
         SubjectType("session", everyone),
         QUOTA,
     ],
@@ -226,6 +228,20 @@ class Fold:
             case=case,
             purpose=purpose,
         )
+        return self.take(one, header, facts, time)
+
+    def refuse(self, *, by: str = "shiqiao", of: str = "", code: str = "fhir.value") -> str:
+        """The recipient cannot take a body, the last one if none is named."""
+        last = self.case["last"]
+        header = Header(
+            id=new_id(NOW), kind="body.refuse/1", sender=by,
+            to=(next(one for one in self.case["parties"] if one != by),),
+            node="n1", lane=Lane.ROUTINE, seq=1, prev="x", facts="f", body="b",
+            at="2026-11-24T02:12Z", case=CASE,
+        )  # fmt: skip
+        return self.take(BodyRefuse(), header, {"of": of or last["id"], "code": code}, NOW)
+
+    def take(self, one: ExchangeKind, header: Header, facts: Facts, time: datetime) -> str:
         verdict = evaluate(REGISTRY, one, header, facts, self, time)
         if isinstance(verdict, Refusal):
             return f"{verdict.code} {verdict.clause}".strip()
