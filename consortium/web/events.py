@@ -23,6 +23,7 @@ from starlette.responses import Response, StreamingResponse
 
 from consortium.desk import service as desk
 from consortium.kernel.actor import Actor
+from consortium.web import tongues
 from consortium.web.deps import Whoever
 from consortium.web.language import language
 from consortium.web.node import WebNode
@@ -133,6 +134,7 @@ def _look(node: WebNode, watch: Watch) -> str:
             found += _CUT + PARTS[watch.part](moment, watch.argument)
         watch.rendered_at = now if aged or watch.rendered_at is None else watch.rendered_at
     watch.version = version
+    found = tongues.marked(found, watch.lang)
     return "".join(piece for piece in found.split(_CUT) if piece.strip() and _is_new(watch, piece))
 
 

@@ -35,7 +35,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consortium import words
-from consortium.web import wording
+from consortium.web import tongues, wording
 from consortium.web.icons import icon
 from consortium.web.language import language
 from consortium.web.wording import HTML_LANG, Look, t, written
@@ -123,6 +123,7 @@ def render(
                 **values,
             )
         )
+        html = tongues.marked(html, wording.lang())
     response = HTMLResponse(html, status_code=status)
     if toast_cookie(request) in request.cookies and status < 400:
         response.delete_cookie(toast_cookie(request), samesite="strict")
@@ -132,7 +133,8 @@ def render(
 def part(look: Look, template: str, **values: Any) -> Markup:
     """A piece of a page, as HTML."""
     with written(look):
-        return Markup(environment().get_template(template).render(**values))  # noqa: S704
+        html = environment().get_template(template).render(**values)
+        return Markup(tongues.marked(html, wording.lang()))  # noqa: S704
 
 
 def fragment(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
