@@ -56,6 +56,9 @@ ISSUES: Final[Mapping[str, tuple[HTTPStatus, str]]] = {
     "web.origin": (HTTPStatus.FORBIDDEN, "security"),
     "web.method": (HTTPStatus.METHOD_NOT_ALLOWED, "not-supported"),
     "web.not_found": (HTTPStatus.NOT_FOUND, "not-found"),
+    "web.control": _VALUE,
+    "record.suppressed": (HTTPStatus.FORBIDDEN, "suppressed"),
+    "web.full": (HTTPStatus.INSUFFICIENT_STORAGE, "no-store"),
 }
 """Stable codes whose status or issue code is not that of their kind."""
 _BY_STATUS: Final[Mapping[int, str]] = {
@@ -64,6 +67,7 @@ _BY_STATUS: Final[Mapping[int, str]] = {
     403: "forbidden",
     404: "not-found",
     405: "not-supported",
+    408: "timeout",
     409: "conflict",
     413: "too-long",
     415: "not-supported",
@@ -98,7 +102,7 @@ def language(accepted: str) -> words.Lang:
     wanted = []
     for place, item in enumerate(accepted.split(",")[:16]):
         tag, _, quality = item.strip().partition(";q=")
-        weight = float(quality) if quality.replace(".", "", 1).isdigit() else 1.0
+        weight = float(quality) if quality.replace(".", "", 1).isdecimal() else 1.0
         wanted.append((-weight, place, tag.lower()[:2]))
     known = [tag for weight, _place, tag in sorted(wanted) if weight and tag in words.LANGS]
     return "en" if known and known[0] == "en" else "zh"
@@ -177,7 +181,14 @@ def _respond(problem: Mapping[str, Any], lang: words.Lang, headers: Mapping[str,
 
 def _sentences(code: str, lang: str, facts: Mapping[str, Any]) -> str:
     try:
-        return " ".join(words.refusal(code, lang, **facts))
+        return " ".join(words.refusal(code, lang, **_said(facts)))
     except KeyError:
         # words may ask for a fact that was not brought along; the stable code says it all
         return code
+
+
+def _said(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts as words ask for them: a limit in bytes is said as a size."""
+    limit = str(facts.get("limit", ""))
+    size = f"{int(limit) / 1_000_000:.1f} MB" if limit.isdecimal() else ""
+    return {"size": size, **facts}

@@ -5,8 +5,10 @@ from starlette.concurrency import run_in_threadpool
 
 from consortium.api.node import ApiNode
 from consortium.exchange.limits import BLOB_MAX_BYTES, PUSH_MAX_BYTES
+from consortium.kernel.errors import Refusal, RefusalKind, missing
 
 router = APIRouter(include_in_schema=False)
+_TYPES = frozenset({"application/octet-stream", "application/json"})
 _OVERHEAD_BYTES = 64 * 1024
 _MOST_BYTES = max(BLOB_MAX_BYTES, PUSH_MAX_BYTES) + _OVERHEAD_BYTES
 
@@ -26,12 +28,15 @@ async def blobs(request: Request) -> Response:
 async def _handled(request: Request, path: str) -> Response:
     node: ApiNode = request.app.state.node
     if node.desk is None or path not in node.desk.paths:
-        return Response(status_code=404)
+        raise missing("sync.path")
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in _TYPES or "content-encoding" in request.headers:
+        raise Refusal(RefusalKind.UNSUPPORTED, "sync.content_type")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         # counted while it streams: Content-Length may lie
         if len(body) > _MOST_BYTES:
-            return Response(status_code=413)
+            raise Refusal(RefusalKind.TOO_LARGE, "exchange.too_large", part="request")
     reply = await run_in_threadpool(node.desk.handle, path, bytes(body))
     return Response(reply.body, reply.status, dict(reply.headers))

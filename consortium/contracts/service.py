@@ -16,8 +16,8 @@ from consortium.contracts.tables import ContractActRow, ContractHoldRow
 from consortium.contracts.terms import Service, Terms, from_tree, parse
 from consortium.exchange import state
 from consortium.kernel.actor import Actor, Role
-from consortium.kernel.errors import invalid, missing
-from consortium.kernel.paging import Page, bounded
+from consortium.kernel.errors import missing
+from consortium.kernel.paging import Page, bounded, moment_of
 from consortium.kernel.time import from_ms, to_ms
 
 CASES_MAX = 20_000
@@ -214,7 +214,7 @@ def listing(
     """Contracts of the actor's member, proposed last first.
 
     Raises:
-        Refusal: `contract.after` for a key that no page gave.
+        Refusal: `paging.after` for a key that no page gave.
     """
     limit = bounded(limit)
     rows = store.newest(session, member=actor.member, after=_after(after), limit=limit + 1)
@@ -371,6 +371,4 @@ def _after(text: str) -> tuple[datetime, str] | None:
     if not text:
         return None
     ms, _, contract = text.partition(".")
-    if not (ms.isascii() and ms.isdigit() and len(ms) < 16 and contract):
-        raise invalid("contract.after")
-    return from_ms(int(ms)), contract
+    return moment_of(ms), contract

@@ -117,10 +117,15 @@ def give_back(
 ) -> None:
     """Put a refused form back on its author's desk, with the reason and a new exchange id.
 
-    What the author has begun to type meanwhile in the same form is kept instead.
+    What the author has begun to type meanwhile in the same form is kept instead; a form that was
+    only opened is not.
     """
-    if session.get(tables.DraftTable, (user, form)) is not None:
+    found = session.get(tables.DraftTable, (user, form))
+    if found is not None and found.saved_at is not None:
         return
+    if found is not None:
+        session.delete(found)
+        session.flush()
     session.add(
         tables.DraftTable(
             user_id=user,

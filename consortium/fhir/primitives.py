@@ -39,6 +39,8 @@ _CURRENCY = re.compile(r"[A-Z]{3}")
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d{1,9})?")
 _ZONE = re.compile(r"Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00)")
+# local times of any zone
+_FIRST, _LAST, _END = (datetime(*day) for day in ((1, 1, 2), (9999, 12, 30), (9999, 12, 31)))  # noqa: DTZ001
 _INTEGERS = {"integer": -(2**31), "unsignedInt": 0, "positiveInt": 1}
 _URIS = frozenset({"uri", "url", "canonical", "oid", "uuid"})
 _MIMES = frozenset(
@@ -97,17 +99,28 @@ def bounds(text: str) -> tuple[datetime, datetime]:
         raise ValueError("no FHIR date")
     if clock:
         # a leap second has no place in Python's clock; the second before stands for it
-        start = datetime.fromisoformat(text.replace(":60", ":59")).astimezone(UTC)
+        start = _utc(datetime.fromisoformat(text.replace(":60", ":59")))
         return start, start + timedelta(seconds=1)
     year, month, last = (int(part) if part else 0 for part in found.groups())
     start = datetime(year, month or 1, last or 1, tzinfo=ZONE)
-    if last:
+    if year == _END.year:
+        end = _END.replace(tzinfo=ZONE)
+    elif last:
         end = start + timedelta(days=1)
     elif month:
         end = datetime(year + month // 12, month % 12 + 1, 1, tzinfo=ZONE)
     else:
         end = datetime(year + 1, 1, 1, tzinfo=ZONE)
-    return start.astimezone(UTC), end.astimezone(UTC)
+    return _utc(start), _utc(end, last=_END)
+
+
+def _utc(moment: datetime, *, last: datetime = _LAST) -> datetime:
+    """In UTC, a day or more inside the calendar, so that every zone has room for it.
+
+    Systems write 0001 and 9999 for a time that is not known or never comes.
+    """
+    bare = min(max(moment.replace(tzinfo=None), _FIRST), last)
+    return bare.replace(tzinfo=moment.tzinfo).astimezone(UTC)
 
 
 def birth_fault(text: str, *, now: datetime) -> Refusal | None:

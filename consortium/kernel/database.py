@@ -6,6 +6,7 @@ synchronous=FULL, because NORMAL loses acknowledged commits at a power cut
 handler: seven times lower p99 (research/feasibility.md, 5).
 """
 
+import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -28,6 +29,8 @@ from sqlalchemy.types import TypeDecorator
 
 from consortium.kernel.time import from_ms, to_ms
 
+_NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_PG_FULL = "53100"
 CONNECTIONS_MAX = 90
 """Two for each of the 40 threads of pages (a page's own, and the shell round it), and some for
 streams and jobs; below the 97 that a PostgreSQL gives as it comes."""
@@ -115,6 +118,18 @@ def _begin_writing(
     """
     if not transaction.nested:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether something could not be written because there is no room for it."""
+    from sqlalchemy.exc import DBAPIError
+
+    if isinstance(error, DBAPIError):
+        cause = error.orig
+        # SQLite says it in these words for a page that finds no room (sqlite.org/rescode.html#full)
+        full = getattr(cause, "sqlstate", "") == _PG_FULL or "disk is full" in str(cause)
+        return full or (isinstance(cause, OSError) and is_full(cause))
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
 def _engine(url: str, *, pool_size: int) -> Engine:

@@ -14,6 +14,7 @@ from consortium.audit import service as audit
 from consortium.exchange import state
 from consortium.exchange.facts import check
 from consortium.exchange.outbox import Post
+from consortium.fhir import gate
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import Refusal, conflict, forbidden, invalid, missing
 from consortium.kernel.ids import new_id
@@ -130,9 +131,12 @@ def answer(session: Session, raw: bytes, *, door: Door, post: Post, now: datetim
     """Answer a machine that wants to join. Commits with its answer, refusals included.
 
     A refusal is an answer, `{"state": "refused", "code": ...}`, so that the try it counted is kept.
+
+    Raises:
+        Refusal: `members.request`, or what `gate.parse` says, for what is no request.
     """
+    asked = _read(raw)
     try:
-        asked = _read(raw)
         row = _open_invitation(session, asked, now=now)
         if asked["ask"] == OFFER:
             said = _offer(row, door)
@@ -145,17 +149,19 @@ def answer(session: Session, raw: bytes, *, door: Door, post: Post, now: datetim
 
 def _read(raw: bytes) -> dict[str, Any]:
     wrong = invalid("members.request")
-    if len(raw) > REQUEST_MAX_BYTES:
+    asked = gate.parse(raw, limit_bytes=REQUEST_MAX_BYTES)
+    if not isinstance(asked, dict):
         raise wrong
-    try:
-        asked = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise wrong from None
-    if not isinstance(asked, dict) or not isinstance(asked.get("handle"), str):
+    if not all(isinstance(asked.get(name), str) for name in ("ask", "handle")):
         raise wrong
     wanted = {OFFER: {"ask", "handle"}, KEYS: {"ask", "handle", "facts", "mac"}}
-    if asked.get("ask") not in wanted or asked.keys() != wanted[asked["ask"]]:
+    if asked["ask"] not in wanted or asked.keys() != wanted[asked["ask"]]:
         raise wrong
+    if asked["ask"] == KEYS:
+        if refusal := check(asked["facts"], kinds.KeyAdd.rules):
+            raise refusal
+        if not isinstance(asked["mac"], str):
+            raise wrong
     return asked
 
 
@@ -192,13 +198,9 @@ def _take_keys(
     facts = asked["facts"]
     if row.answered:
         return _standing(session, row, facts)
-    if not isinstance(facts, dict) or not isinstance(asked["mac"], str):
-        raise invalid("members.request")
     if not hmac.compare_digest(code_mac(row.secret, KEYS, facts).encode(), asked["mac"].encode()):
         row.tries += 1
         raise forbidden("members.code_wrong", left=TRIES_MAX - row.tries)
-    if refusal := check(facts, kinds.KeyAdd.rules):
-        raise refusal
     told = orjson.loads(row.details)
     if (facts["member"], facts.get("kind")) != (row.member, row.kind):
         raise invalid("members.request")

@@ -17,6 +17,7 @@ from consortium.exchange.commitment import SALT_BYTES
 from consortium.exchange.facts import check
 from consortium.exchange.limits import FACTS_MAX_BYTES
 from consortium.exchange.outbox import Draft, Post
+from consortium.fhir import gate
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
@@ -274,12 +275,7 @@ def _request(row: KeyListRow) -> bytes:
 
 def _read(raw: bytes) -> tuple[str, str, dict[str, Any]]:
     wrong = invalid("members.request")
-    if len(raw) > REQUEST_MAX_BYTES:
-        raise wrong
-    try:
-        asked = orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        raise wrong from None
+    asked = gate.parse(raw, limit_bytes=REQUEST_MAX_BYTES)
     if not isinstance(asked, dict) or asked.keys() != _FIELDS:
         raise wrong
     list_id, kind, facts = asked["id"], asked["kind"], asked["facts"]

@@ -162,7 +162,7 @@ class Seals:
         try:
             return (self._folder / member / _NAME).read_bytes()
         except OSError:
-            raise Refusal(RefusalKind.UNAVAILABLE, "members.seal_absent") from None
+            raise invalid("members.seal_absent") from None
 
     def _failed(self, member: str, now: datetime) -> int:
         """Wrong tries so far. Raises Refusal `members.seal_throttled` while the pause lasts."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from consortium import audit
 from consortium.fhir import bindings, gate
 from consortium.kernel.actor import Actor
-from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid, missing
+from consortium.kernel.errors import Refusal, RefusalKind, conflict, forbidden, invalid, missing
 from consortium.kernel.ids import new_id
 from consortium.kernel.paging import Page
 from consortium.patients import service as patients
@@ -195,6 +195,8 @@ def one(session: Session, record: str, *, actor: Actor, now: datetime) -> Record
     """
     actor.require(*READERS)
     row = store.one(session, record, member=actor.member)
+    if row is None and store.suppressed(session, member=actor.member, row_id=record):
+        raise forbidden("record.suppressed")
     if row is None:
         raise missing("record.unknown")
     audit.record(

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from sqlalchemy.orm import Session
 
+from consortium import audit
 from consortium.contracts import service as contracts
 from consortium.desk import drafts
 from consortium.desk import service as desk
@@ -289,17 +290,27 @@ def requests(
     return Page([_request(session, row) for row in found.rows], found.after)
 
 
-def consent_image(session: Session, case: str, *, actor: Actor) -> Mapping[str, Any]:
+def consent_image(session: Session, case: str, *, actor: Actor, now: datetime) -> Mapping[str, Any]:
     """The FHIR Attachment of the signed consent, to be opened with `blobs.open_attachment`.
+
+    Who looks at it is written down.
 
     Raises:
         Refusal: `record.unknown` when there is no such request or it has no picture.
     """
     actor.require(*DECIDERS)
-    store.get_request(session, case, member=actor.member)
+    row = store.get_request(session, case, member=actor.member)
     kept = store.consent(session, case, member=actor.member)
     if kept is None or not kept.image:
         raise missing("record.unknown")
+    audit.record(
+        session,
+        actor=actor,
+        action="records.consent",
+        subject=f"case:{case}",
+        patient=row.patient or None,
+        now=now,
+    )
     image: Mapping[str, Any] = orjson.loads(kept.image)
     return image
 

@@ -163,6 +163,14 @@ def one(session: Session, row_id: str, *, member: str) -> ResourceTable | None:
     )
 
 
+def suppressed(session: Session, *, member: str, row_id: str = "", fhir_id: str = "") -> bool:
+    """Whether a member has such a version and a withdrawn consent hides it."""
+    table = ResourceTable
+    own = table.id == row_id if row_id else table.fhir_id == fhir_id
+    query = select(table.id).where(table.member == member, own, ~_visible()).limit(1)
+    return session.scalar(query) is not None
+
+
 def search(
     session: Session,
     *,

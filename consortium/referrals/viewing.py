@@ -24,7 +24,7 @@ from consortium.patients import service as patients
 from consortium.patients.model import Patient
 from consortium.referrals import applying, model, number, rows, store
 from consortium.referrals.acting import READERS, ROLES
-from consortium.referrals.content import Content, from_json
+from consortium.referrals.content import Content, Paper, from_json
 from consortium.referrals.model import Action, Side
 from consortium.referrals.tables import ActTable, CaseTable
 
@@ -113,6 +113,30 @@ def opening(session: Session, case_id: str, *, actor: Actor, post: Post, now: da
         patient=row.patient,
         now=now,
     )
+
+
+def file(session: Session, case_id: str, *, sealed: str, actor: Actor, now: datetime) -> Paper:
+    """A file of a case, to be opened with `blobs.open_attachment`; the audit keeps who looked.
+
+    Raises:
+        Refusal: `referral.missing_case` for a case or a file that is not this member's.
+    """
+    actor.require(*READERS)
+    row = store.need(session, case_id, member=actor.member)
+    papers = from_json(store.load(row.content)).papers
+    found = next((one for one in papers if one.sealed == sealed), None)
+    if found is None:
+        raise missing("referral.missing_case")
+    audit.record(
+        session,
+        actor=actor,
+        action="referral.file",
+        subject=f"case:{case_id}",
+        patient=row.patient or None,
+        now=now,
+        file=sealed,
+    )
+    return found
 
 
 def view(session: Session, case_id: str, *, actor: Actor) -> CaseView:

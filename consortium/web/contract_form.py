@@ -15,6 +15,7 @@ from consortium.contracts.plain import text as plain_text
 from consortium.contracts.terms import KINDS, PURPOSES, SERVICES, TYPES, URGENCIES
 from consortium.members import directory
 from consortium.web.contract_views import Names, clauses_of
+from consortium.web.reading import whole
 from consortium.web.views import Clause, Option
 from consortium.web.wording import lang, t, when
 
@@ -89,7 +90,7 @@ def _service(row: Mapping[str, str]) -> dict[str, Any]:
     taker, _, provider = row.get("way", "").partition(">")
     number = row.get("no", "")
     return {
-        "no": int(number) if number.isascii() and number.isdigit() else None,
+        "no": whole(number) or None,
         "code": code,
         "kind": kind,
         "taker": taker,

@@ -20,6 +20,7 @@ from consortium.web.contract_views import LOOK, ContractView, Names
 from consortium.web.deps import Now, PageRoute, Reading, SignedIn
 from consortium.web.events import Moment
 from consortium.web.pages import environment, look_of, render
+from consortium.web.reading import whole
 from consortium.web.views import Tone
 from consortium.web.wording import t, written
 
@@ -158,7 +159,7 @@ def _live_contract(moment: Moment, argument: str) -> str:
             actor=moment.actor,
             now=moment.look.now,
             only=only == "1",
-            version=int(version) if version.isdigit() and int(version) else None,
+            version=whole(version) or None,
         )
     except Refusal:
         return ""

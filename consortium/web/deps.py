@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.routing import APIRoute
 from sqlalchemy.orm import Session
+from starlette.responses import Response
 
 from consortium.kernel.actor import Actor
 from consortium.kernel.database import Database
@@ -63,6 +64,17 @@ Node = Annotated[WebNode, Depends(_node)]
 """What this node offers to pages."""
 
 
+class Later(Response):
+    """An answer that is drawn when the route's transaction has ended.
+
+    For pages that write down who looked: nobody waits for the one write lock of a SQLite node
+    while a template runs.
+    """
+
+    def __init__(self, draw: Callable[[], Response]) -> None:
+        self.draw = draw
+
+
 class PageRoute(APIRoute):
     """A route whose sessions are opened and committed round its one call."""
 
@@ -84,7 +96,8 @@ def in_transaction(endpoint: Callable[..., Any]) -> Callable[..., Any]:
                     values[name] = stack.enter_context(value.database.write())
                 elif isinstance(value, _Read):
                     values[name] = stack.enter_context(value.database.read())
-            return endpoint(**values)
+            answered = endpoint(**values)
+        return answered.draw() if isinstance(answered, Later) else answered
 
     setattr(run, _MARK, True)
     return run

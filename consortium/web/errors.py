@@ -11,14 +11,19 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from consortium import words
 from consortium.kernel import log
+from consortium.kernel.database import is_full
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
+from consortium.web import keeping
 from consortium.web.guard import HEADERS, SAFE, local_path, recognise
 from consortium.web.pages import fragment, look_of, render
+from consortium.web.reading import parts
 from consortium.web.signed import LOCK_FIELD, Locked, known
 from consortium.web.views import Act, Refused
 from consortium.web.wording import lang, size, t, written
@@ -36,9 +41,17 @@ STATUS: Final[Mapping[RefusalKind, HTTPStatus]] = {
     RefusalKind.UNSUPPORTED: HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     RefusalKind.SIGN_IN: HTTPStatus.UNAUTHORIZED,
 }
+CODES: Final[Mapping[str, HTTPStatus]] = {
+    "web.encoding": HTTPStatus.BAD_REQUEST,
+    "web.slow": HTTPStatus.REQUEST_TIMEOUT,
+    "web.full": HTTPStatus.INSUFFICIENT_STORAGE,
+}
+"""Codes whose status is not that of their kind."""
+RETRY_S: Final = {"web.running": "2", "web.full": "60"}
+KEPT: Final = frozenset({"web.control", "web.encoding", "web.full"})
+"""After these the page shows what was typed, since nothing else has it."""
 PROGRAMS: Final = ("/fhir/", "/sync/", "/intake", "/blobs", "/ledger/", "/healthz", "/readyz")
 """Doors that programs use: they get problem details, whatever they accept."""
-FIELDS_KEPT = 200
 
 
 def install(app: FastAPI) -> None:
@@ -47,12 +60,21 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Locked, _locked)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _unfit)
+    app.add_exception_handler(ClientDisconnect, _gone)
+    for kind in (OSError, DBAPIError):
+        app.add_exception_handler(kind, _storage)
     app.add_exception_handler(Exception, _fault)
 
 
 def answer(request: Request, refusal: Refusal) -> Response:
     """A refusal as this request wants it: page, piece of a page, or problem details."""
-    status = STATUS[refusal.kind]
+    answered = _answer(request, refusal, CODES.get(refusal.code, STATUS[refusal.kind]))
+    if refusal.code in RETRY_S:
+        answered.headers["retry-after"] = RETRY_S[refusal.code]
+    return answered
+
+
+def _answer(request: Request, refusal: Refusal, status: HTTPStatus) -> Response:
     if for_programs(request):
         return problem(refusal, status)
     if refusal.kind is RefusalKind.SIGN_IN:
@@ -74,6 +96,8 @@ def page(request: Request, refusal: Refusal, *, status: int) -> HTMLResponse:
         request.state.signed = found if found is not None and not found.session.locked else None
     with written(look_of(request)):
         view = refused(refusal, request=request)
+    if refusal.code in KEPT:
+        return keeping.page(request, view, status=status, again=refusal.code == "web.full")
     return render(request, "error.html", status=status, refusal=view, place="")
 
 
@@ -88,11 +112,18 @@ def refused(
     try:
         happened, safe, do = words.refusal(refusal.code, lang(), **facts)
     except KeyError:
-        # a code without words, or one whose words ask for a fact that it did not bring
-        _log.warning("refusal.no_words", code=refusal.code)
-        happened, safe, do = words.refusal("web.unknown", lang(), what=refusal.code)
+        happened, safe, do = _without_facts(refusal, facts)
     ways = acts or (_ways(request) if request is not None else ())
     return Refused(refusal.code, happened, safe, do, title, refusal.clause, ways)
+
+
+def _without_facts(refusal: Refusal, facts: Mapping[str, object]) -> tuple[str, str, str]:
+    """The lines of a code that came over the ledger without its facts, or that has no words."""
+    try:
+        return words.refusal_told(refusal.code, lang(), **facts)
+    except KeyError:
+        _log.warning("refusal.no_words", code=refusal.code)
+        return words.refusal("web.unknown", lang(), what=refusal.code)
 
 
 def brought_back(code: str, clause: str = "") -> Refusal:
@@ -136,9 +167,7 @@ def _facts(refusal: Refusal) -> dict[str, object]:
 
 def _ways(request: Request) -> tuple[Act, ...]:
     """Back where the person came from, or to the first screen."""
-    from urllib.parse import urlsplit
-
-    referer = urlsplit(request.headers.get("referer", ""))
+    referer = parts(request.headers.get("referer", ""))
     back = local_path(referer.path + (f"?{referer.query}" if referer.query else ""))
     todo = Act(t("web.out.todo"), "/")
     if referer.netloc != request.headers.get("host") or back in {"/", request.url.path}:
@@ -157,14 +186,12 @@ def _to_sign_in(request: Request) -> Response:
 
 
 def _referer(request: Request) -> str:
-    from urllib.parse import urlsplit
-
-    return local_path(urlsplit(request.headers.get("referer", "")).path or "/")
+    return local_path(parts(request.headers.get("referer", "")).path or "/")
 
 
 def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, Refusal)  # noqa: S101 - registered for this type
-    _log.info("refused", code=error.code, kind=error.kind, path=request.url.path)
+    _log.info("refused", code=error.code, kind=error.kind, path=_route(request))
     return answer(request, error)
 
 
@@ -184,7 +211,7 @@ def _locked(request: Request, error: Exception) -> Response:
         person=error.signed.actor.name,
         action=_whole_path(request) if sending else "/lock",
         back=_referer(request) if sending else _whole_path(request),
-        kept=_kept(error) if sending else (),
+        kept=keeping.whole(error.fields) if sending else (),
         field=LOCK_FIELD if sending else "password",
         error=wrong,
     )
@@ -194,15 +221,6 @@ def _wrong(refusal: Refusal) -> str:
     if refusal.kind is RefusalKind.THROTTLED:
         return refused(refusal).happened
     return t("signin.wrong_password")
-
-
-def _kept(error: Locked) -> list[tuple[str, str]]:
-    fields = error.fields.multi_items() if error.fields is not None else []
-    return [
-        (name, value)
-        for name, value in fields[:FIELDS_KEPT]
-        if isinstance(value, str) and name not in {"csrf", LOCK_FIELD}
-    ]
 
 
 def _whole_path(request: Request) -> str:
@@ -230,10 +248,28 @@ def _unfit(request: Request, error: Exception) -> Response:
     return answer(request, invalid("web.form", field=str(first["loc"][-1])))
 
 
+def _gone(_request: Request, _error: Exception) -> Response:
+    """Whoever sent half a body and left; nobody reads this answer."""
+    return Response(status_code=HTTPStatus.BAD_REQUEST)
+
+
+def _storage(request: Request, error: Exception) -> Response:
+    """A full disk is told in words, with what was typed; any other trouble is a fault."""
+    if not is_full(error):
+        return _fault(request, error)
+    _log.error("storage.full", path=_route(request))
+    return answer(request, Refusal(RefusalKind.UNAVAILABLE, "web.full"))
+
+
+def _route(request: Request) -> str:
+    """The pattern of the address: what stands in its places may be a person's."""
+    return str(getattr(request.scope.get("route"), "path", "none"))
+
+
 def _fault(request: Request, error: Exception) -> Response:
     """A fault of the program: logged in full here, told in words there."""
     number = secrets.token_hex(4)
-    _log.error("fault", number=number, path=request.url.path, exc_info=error)
+    _log.error("fault", number=number, path=_route(request), exc_info=error)
     refusal = Refusal(RefusalKind.UNAVAILABLE, "web.broken", number=number)
     if for_programs(request):
         return problem(refusal, HTTPStatus.INTERNAL_SERVER_ERROR)

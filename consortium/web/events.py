@@ -23,13 +23,14 @@ from starlette.responses import Response, StreamingResponse
 
 from consortium.desk import service as desk
 from consortium.kernel.actor import Actor
-from consortium.web import tongues
+from consortium.members import accounts
 from consortium.web.deps import Whoever
 from consortium.web.language import language
 from consortium.web.node import WebNode
 from consortium.web.pages import environment
+from consortium.web.reading import whole
 from consortium.web.shell import build as build_shell
-from consortium.web.signed import Signed
+from consortium.web.signed import Signed, counts
 from consortium.web.unsent import unsent
 from consortium.web.wording import Look, written
 from consortium.web.worklist import View
@@ -91,7 +92,7 @@ async def events(
 ) -> Response:
     """The stream of one page; a browser that comes back says the last id that it got."""
     last = request.headers.get("last-event-id", "")
-    version = int(last) if last.isdigit() else seen
+    version = whole(last) if last else seen
     known = part if part in PARTS else ""
     watch = Watch(whoever, language(request), page, known, view, version)
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -106,12 +107,14 @@ async def _stream(request: Request, watch: Watch) -> AsyncIterator[bytes]:
     count = node.wake.count
     yield b": hello\n\n"
     while True:
-        html = await to_thread.run_sync(_look, node, watch, limiter=limiter)
-        if html:
-            yield _event(html, watch.version)
-        if not sessions.alive(watch.signed.session, now=node.clock.now()):
+        alive = sessions.alive(watch.signed.session, now=node.clock.now())
+        html = await to_thread.run_sync(_look, node, watch, limiter=limiter) if alive else None
+        # it may have been locked or signed out while the look was drawn
+        if html is None or not sessions.alive(watch.signed.session, now=node.clock.now()):
             yield b"event: locked\ndata: .\n\n"
             return
+        if html:
+            yield _event(html, watch.version)
         try:
             count = await asyncio.wait_for(node.wake.wait(count), HEARTBEAT_S)
             await asyncio.sleep(QUIET_S)
@@ -120,13 +123,19 @@ async def _stream(request: Request, watch: Watch) -> AsyncIterator[bytes]:
             yield b": still here\n\n"
 
 
-def _look(node: WebNode, watch: Watch) -> str:
-    """What of the page is not as it was sent last; in a thread, with a session for this long."""
+def _look(node: WebNode, watch: Watch) -> str | None:
+    """What of the page is not as it was sent last; in a thread, with a session for this long.
+
+    None when the person may not look any more: locked, or with other roles or password since.
+    """
     now = node.clock.now()
     look = Look(watch.lang, now, watch.signed.session.csrf)
     with written(look), node.database.read() as session:
+        account = accounts.find(session, watch.signed.session.user)
+        if account is None or not counts(account, watch.signed.session):
+            return None
         version = desk.version(session)
-        moment = Moment(node, session, watch.signed.actor, look, watch.page, watch.version)
+        moment = Moment(node, session, account.actor, look, watch.page, watch.version)
         found = _shell(moment)
         aged = watch.rendered_at is not None and now - watch.rendered_at >= REFRESH
         # the worklist is the desk's rows alone; a case shows files and receipts too

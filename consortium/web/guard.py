@@ -1,5 +1,7 @@
 """The guard before every page: host, origin, size, headers, and the token against foreign forms."""
 
+import asyncio
+import hashlib
 import hmac
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Final
@@ -9,7 +11,9 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from consortium.kernel.errors import Refusal, RefusalKind, forbidden
+from consortium.kernel.errors import Refusal, RefusalKind, forbidden, invalid
+from consortium.web import forms
+from consortium.web.reading import parts
 from consortium.web.session import SignIn
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,8 +30,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "permissions-policy": "geolocation=(), microphone=(), payment=(), usb=()",
 }
 FOR_EVER = "public, max-age=31536000, immutable"
-FORM_TYPES = ("application/x-www-form-urlencoded", "multipart/form-data")
-FIELDS_MAX = 400
+BODY_WAIT_S = 30.0
+"""How long a body may pause on its way; a slow link pauses less."""
 TOKENLESS = frozenset({"/sign-in"})
 """A page that stood open since before the session; its origin is checked all the same."""
 
@@ -54,7 +58,7 @@ class Guard:
             await response(scope, receive, _with_headers(scope, send))
             return
         limit = node.settings.request_max_bytes
-        await self.app(scope, _limited(receive, limit), _with_headers(scope, send))
+        await self.app(scope, _bounded(receive, limit), _with_headers(scope, send))
 
 
 def _refusal(scope: Scope, headers: Headers, hosts: frozenset[str], limit: int) -> Refusal | None:
@@ -64,15 +68,17 @@ def _refusal(scope: Scope, headers: Headers, hosts: frozenset[str], limit: int) 
     if scope["method"] not in SAFE and _foreign(headers, host):
         return forbidden("web.origin")
     length = headers.get("content-length", "0")
-    if not length.isdigit() or int(length) > limit:
+    if not (length.isascii() and length.isdigit() and len(length) < 16) or int(length) > limit:
         return too_large(limit)
+    if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
+        return invalid("web.control")
     return None
 
 
 def _foreign(headers: Headers, host: str) -> bool:
     """A browser says where a form comes from; other programs say nothing and hold no cookie."""
     origin = headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != host:
+    if origin is not None and parts(origin).netloc != host:
         return True
     return headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}
 
@@ -88,13 +94,19 @@ def too_large(limit: int) -> Refusal:
     return Refusal(RefusalKind.TOO_LARGE, "web.too_large", limit=limit)
 
 
-def _limited(receive: Receive, limit: int) -> Receive:
-    """Stop a body that says no length, or lies about it."""
-    taken = 0
+def _bounded(receive: Receive, limit: int) -> Receive:
+    """Stop a body that says no length, or lies about it, or does not go on."""
+    taken, whole = 0, False
 
     async def take() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, whole
+        if whole:
+            return await receive()
+        try:
+            message = await asyncio.wait_for(receive(), BODY_WAIT_S)
+        except TimeoutError:
+            raise Refusal(RefusalKind.UNAVAILABLE, "web.slow") from None
+        whole = not message.get("more_body", False)
         taken += len(message.get("body", b""))
         if taken > limit:
             raise too_large(limit)
@@ -127,12 +139,14 @@ async def guarded(request: Request) -> AsyncIterator[None]:
     """
     session = recognise(request)
     try:
-        if request.method not in SAFE:
-            form = await _form(request)
-            request.state.fields = form
-            if session is not None and request.url.path not in TOKENLESS:
-                _check_token(request, form, session)
-        yield
+        if request.method in SAFE:
+            yield
+            return
+        form = await forms.read(request)
+        if session is not None and request.url.path not in TOKENLESS:
+            _check_token(request, form, session)
+        async with forms.once(request, session, form):
+            yield
     finally:
         # files of a form that no route took
         await request.close()
@@ -149,17 +163,17 @@ def recognise(request: Request) -> SignIn | None:
     """The session of this browser, if it has one; keeps it and its token with the request."""
     node, sessions = request.app.state.node, request.app.state.sessions
     token = request.cookies.get(session_cookie(node.id))
-    session: SignIn | None = sessions.find(token, now=request.state.now)
+    session: SignIn | None = sessions.find(token, now=request.state.now, place=place_of(request))
     request.state.session = session
     request.state.csrf = session.csrf if session is not None else ""
     return session
 
 
-async def _form(request: Request) -> FormData:
-    if not request.headers.get("content-type", "").startswith(FORM_TYPES):
-        return FormData()
-    form = await request.form(max_fields=FIELDS_MAX, max_part_size=1024 * 1024)
-    return FormData(form.multi_items())
+def place_of(request: Request) -> bytes:
+    """Where a browser is: a cookie that turns up at another machine is a stolen one."""
+    host = request.client.host if request.client is not None else ""
+    said = f"{host}\n{request.headers.get('user-agent', '')}"
+    return hashlib.sha256(said.encode()).digest()
 
 
 def _fields(request: Request) -> FormData:
@@ -178,7 +192,7 @@ def session_cookie(node: str) -> str:
 
 def local_path(back: str) -> str:
     """A path of this node to go back to; anything else becomes the first page."""
-    parts = urlsplit(back)
-    if parts.scheme or parts.netloc or not back.startswith("/") or back.startswith(("//", "/\\")):
+    where = parts(back)
+    if where.scheme or where.netloc or not back.startswith("/") or back.startswith(("//", "/\\")):
         return "/"
     return back if len(back) <= 1000 and "\n" not in back and "\r" not in back else "/"

@@ -81,7 +81,7 @@ def show(
     chosen = state if state in STATES else ""
     found = timeline.outbox(session, members=(actor.member,), state=chosen, after=after)
     strip = strip_of(session, node=node, actor=actor)
-    why = reason(node.link_state(actor.member)) if strip.outbox else ""
+    why = reason(session, node=node, member=actor.member) if strip.outbox else ""
     with written(look_of(request)):
         view = Outbox(
             tabs=_tabs(chosen, strip.outbox),

@@ -214,10 +214,10 @@ def _measured(part: Mapping[str, Any]) -> str:
     value = part.get("valueQuantity")
     if not isinstance(value, Mapping) or "value" not in value:
         return ""
-    name = next(
-        (_VITALS[one["code"]] for one in part["code"].get("coding", ()) if one["code"] in _VITALS),
-        "",
-    )
+    codings = part.get("code", {}).get("coding", ())
+    # a coding may hold its words alone
+    codes = [str(one.get("code", "")) for one in codings]
+    name = next((_VITALS[code] for code in codes if code in _VITALS), "")
     label = t(f"patients.vital.{name}") if name else ""
     return f"{label} {value['value']} {value.get('unit', '')}".strip()
 

@@ -1,6 +1,7 @@
 """Patients: find, register, one page, correct, note what is known."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Final
 from urllib.parse import urlencode
 
@@ -22,7 +23,7 @@ from consortium.patients.model import (
     Patient,
 )
 from consortium.web import patient_views, search
-from consortium.web.deps import Now, PageRoute, SignedIn, Writing
+from consortium.web.deps import Later, Now, PageRoute, SignedIn, Writing
 from consortium.web.errors import STATUS, refused
 from consortium.web.guard import Fields
 from consortium.web.pages import after as go_on
@@ -101,8 +102,10 @@ def show(
         view = patient_views.build(session, found, actor=actor, after=after, now=now)
         vitals = _vital_fields()
     may_refer = actor.may(Role.TOWNSHIP_DOCTOR)
-    return render(request, "patients/show.html", page="patients", view=view, old=old,
-                  vitals=vitals, may_refer=may_refer)  # fmt: skip
+    return Later(
+        partial(render, request, "patients/show.html", page="patients", view=view, old=old,
+                vitals=vitals, may_refer=may_refer)
+    )  # fmt: skip
 
 
 @router.post("/patients/{patient}/note")
@@ -143,7 +146,8 @@ def correction(
     """The form of a correction; the version before stays readable."""
     found = service.get(session, actor=actor, patient=patient, now=now)
     given = {name: getattr(found, name) for name in Entry.__dataclass_fields__}
-    return _form(request, {**given, "version": found.version}, patient=found)
+    filled = {**given, "version": found.version}
+    return Later(partial(_form, request, filled, patient=found))
 
 
 @router.post("/patients/{patient}/correct")

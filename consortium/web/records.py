@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request
@@ -18,7 +19,7 @@ from consortium.records import answering, applying, library, model, service
 from consortium.records.model import Side, WithdrawReason
 from consortium.records.service import Request as Asked
 from consortium.web import events, record_deciding, record_views, thread, uploads
-from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
+from consortium.web.deps import Later, Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused, refused_code
 from consortium.web.events import Moment
 from consortium.web.guard import Fields
@@ -195,9 +196,9 @@ def seen(request: Request, case: str, session: Writing, actor: SignedIn, now: No
 
 
 @router.get("/records/requests/{case}/consent")
-def consent(case: str, session: Reading, actor: SignedIn, node: Node) -> Response:
-    """The picture of the signed consent."""
-    image = service.consent_image(session, case, actor=actor)
+def consent(case: str, session: Writing, actor: SignedIn, node: Node, now: Now) -> Response:
+    """The picture of the signed consent; who looks at it is written down."""
+    image = service.consent_image(session, case, actor=actor, now=now)
     raw = blobs.open_attachment(node.store, image)
     if raw is None:
         raise missing("record.image_coming")
@@ -214,7 +215,9 @@ def one(request: Request, record: str, session: Writing, actor: SignedIn, now: N
         banner = thread.banner(
             session, member=actor.member, patient=found.patient, name="", sex="", birth=""
         )
-    return render(request, "records/one.html", page="records", view=view, banner=banner)
+    return Later(
+        partial(render, request, "records/one.html", page="records", view=view, banner=banner)
+    )
 
 
 # ---------------------------------------------------------------- views
@@ -313,14 +316,17 @@ def _case(
                 session, case, actor=actor, q=q, chosen=chosen, now=now
             )
         told = None if refusal is None else refused(refusal)
-    return render(
-        request,
-        "records/case.html",
-        status=200 if refusal is None else STATUS[refusal.kind],
-        page="records",
-        view=view,
-        deciding=deciding,
-        refusal=told,
+    return Later(
+        partial(
+            render,
+            request,
+            "records/case.html",
+            status=200 if refusal is None else STATUS[refusal.kind],
+            page="records",
+            view=view,
+            deciding=deciding,
+            refusal=told,
+        )
     )
 
 

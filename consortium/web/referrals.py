@@ -16,7 +16,7 @@ from consortium.desk.drafts import Draft
 from consortium.desk.model import Line
 from consortium.exchange import blobs
 from consortium.kernel.actor import Actor, Role
-from consortium.kernel.errors import Refusal, RefusalKind, missing
+from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import ZONE
 from consortium.referrals import model, viewing
@@ -26,7 +26,7 @@ from consortium.referrals.viewing import CaseView, Listed
 from consortium.scheduling import service as scheduling
 from consortium.scheduling.model import FreeSlot, SessionKind
 from consortium.web import events, referral_views, uploads
-from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn
+from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused
 from consortium.web.events import Moment
 from consortium.web.node import WebNode
@@ -134,7 +134,6 @@ def arrivals(
 def show(
     request: Request,
     case: str,
-    session: Reading,
     actor: SignedIn,
     node: Node,
     now: Now,
@@ -144,16 +143,17 @@ def show(
     with node.database.write() as writing:
         viewing.opening(writing, case, actor=actor, post=node.post, now=now)
         draft = _draft(writing, case, act, actor=actor, now=now)
-    return page(request, session, case, actor=actor, node=node, now=now, act=act, draft=draft)
+    # read apart: whoever waits for the lock keeps no connection from others
+    with node.database.read() as session:
+        return page(request, session, case, actor=actor, node=node, now=now, act=act, draft=draft)
 
 
 @router.get("/referrals/{case}/files/{sealed}")
-def file(session: Reading, case: str, sealed: str, actor: SignedIn, node: Node) -> Response:
-    """A file of the case, opened with the secret in its body."""
-    seen = viewing.view(session, case, actor=actor)
-    paper = next((one for one in seen.content.papers if one.sealed == sealed), None)
-    if paper is None:
-        raise missing("referral.missing_case")
+def file(
+    session: Writing, case: str, sealed: str, actor: SignedIn, node: Node, now: Now
+) -> Response:
+    """A file of the case, opened with the secret in its body; the audit keeps who looked."""
+    paper = viewing.file(session, case, sealed=sealed, actor=actor, now=now)
     raw = blobs.open_attachment(node.store, paper.attachment)
     if raw is None:
         raise Refusal(RefusalKind.UNAVAILABLE, "referral.paper_coming")

@@ -20,13 +20,17 @@ TOKEN_CHARS_MAX = 64
 
 @dataclass(slots=True)
 class SignIn:
-    """One signed-in browser. `csrf` goes into its forms; `seen_at` is its last act."""
+    """One signed-in browser. `csrf` goes into its forms; `seen_at` is its last act.
+
+    `place` stands for the machine and browser in which it was opened.
+    """
 
     user: UserId
     csrf: str
     opened_at: datetime
     seen_at: datetime
     locked: bool = False
+    place: bytes = b""
     key: bytes = field(repr=False, default=b"")
 
 
@@ -39,22 +43,25 @@ class Sessions:
         self._lock = threading.Lock()
         self._open: dict[bytes, SignIn] = {}
 
-    def open(self, user: UserId, *, now: datetime) -> tuple[str, SignIn]:
+    def open(self, user: UserId, *, now: datetime, place: bytes = b"") -> tuple[str, SignIn]:
         """Sign a browser in; gives the cookie's value and the session."""
         token = secrets.token_urlsafe(32)
-        made = SignIn(user, secrets.token_urlsafe(24), now, now, key=_hashed(token))
+        made = SignIn(user, secrets.token_urlsafe(24), now, now, place=place, key=_hashed(token))
         with self._lock:
             self._trim(now)
             self._open[made.key] = made
         return token, made
 
-    def find(self, token: str | None, *, now: datetime) -> SignIn | None:
-        """The session of a cookie, locked when nobody did anything for a while."""
+    def find(self, token: str | None, *, now: datetime, place: bytes = b"") -> SignIn | None:
+        """The session of a cookie, locked when nobody did anything for a while.
+
+        A cookie that comes from another place than it was given to opens nothing.
+        """
         if not token or len(token) > TOKEN_CHARS_MAX:
             return None
         with self._lock:
             found = self._open.get(_hashed(token))
-            if found is None:
+            if found is None or found.place != place:
                 return None
             if now - found.opened_at >= LIFE_MAX:
                 del self._open[found.key]

@@ -16,6 +16,7 @@ from consortium.members import directory
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
 from consortium.web.rail import entries, foot
+from consortium.web.unsent import withdrawn
 from consortium.web.views import Act, Banner, Shell, Strip
 from consortium.web.wording import length, look, t
 
@@ -106,6 +107,9 @@ def _banners(
         act = Act(t("shell.banner.broken_act"), "/ledger")
         text = t("shell.banner.broken_text")
         found.append(Banner("red", "triangle-alert", t("shell.banner.broken"), text, act))
+    if withdrawn(session, node=node, member=actor.member):
+        lead, text = t("shell.banner.withdrawn"), t("shell.banner.withdrawn_text")
+        found.append(Banner("red", "ban", lead, text))
     if restored.is_restored(session, node.identities.of(actor.member).node):
         lead, text = t("shell.banner.restored"), t("shell.banner.restored_text")
         found.append(Banner("amber", "archive-restore", lead, text))

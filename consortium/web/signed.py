@@ -67,13 +67,17 @@ def known(request: Request) -> Signed | None:
         return None
     with request.app.state.node.database.read() as database:
         account = accounts.find(database, session.user)
-    # a lock, other roles or another password end the sign-ins from before
-    if account is None or not account.open or session.opened_at < account.changed_at:
+    if account is None or not counts(account, session):
         request.app.state.sessions.close(session)
         return None
     found = Signed(account, session)
     request.state.language = found.language
     return found
+
+
+def counts(account: accounts.Account, session: SignIn) -> bool:
+    """Whether a session still counts: a lock, other roles or another password end those before."""
+    return account.open and session.opened_at >= account.changed_at
 
 
 def check_password(request: Request, found: Signed, password: str) -> None:

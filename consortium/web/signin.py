@@ -14,7 +14,7 @@ from consortium.kernel.time import from_ms
 from consortium.members import accounts, passwords
 from consortium.web.deps import Node, Now, PageRoute, Reading, Whoever, Writing
 from consortium.web.errors import STATUS, for_programs, refused
-from consortium.web.guard import local_path, session_cookie
+from consortium.web.guard import local_path, place_of, session_cookie
 from consortium.web.language import COOKIE as LANGUAGE_COOKIE
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
@@ -203,7 +203,7 @@ def _enter(request: Request, node: WebNode, actor: Actor, *, href: str, now: dat
         _leave(request, node, before)
     elif before is not None:
         request.app.state.sessions.close(before)
-    token, _session = request.app.state.sessions.open(actor.user, now=now)
+    token, _session = request.app.state.sessions.open(actor.user, now=now, place=place_of(request))
     response = RedirectResponse(href, status_code=303)
     response.set_cookie(
         session_cookie(node.id),

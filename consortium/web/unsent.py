@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from consortium import words
-from consortium.exchange import timeline
-from consortium.exchange.courier import LinkState
+from consortium.exchange import state, timeline
 from consortium.kernel.actor import Actor
 from consortium.web.node import WebNode
 from consortium.web.wording import t
@@ -27,12 +26,21 @@ class Unsent:
 def unsent(session: Session, *, node: WebNode, actor: Actor) -> Unsent:
     """What the actor's member has signed and the hub has not answered."""
     count = timeline.waiting_count(session, members=(actor.member,))
-    return Unsent(count, reason(node.link_state(actor.member)) if count else "")
+    return Unsent(count, reason(session, node=node, member=actor.member) if count else "")
 
 
-def reason(link: LinkState) -> str:
-    """The word key of why things wait on this link."""
+def reason(session: Session, *, node: WebNode, member: str) -> str:
+    """The word key of why things of a member wait here."""
+    link = node.link_state(member)
+    if withdrawn(session, node=node, member=member):
+        return "outbox.why.sync_node_withdrawn"
     if not link.online:
         return "outbox.why.offline"
     known = f"outbox.why.{link.trouble.replace('.', '_')}" if link.trouble else "outbox.why.sending"
     return known if words.known(known) else "outbox.why.trouble"
+
+
+def withdrawn(session: Session, *, node: WebNode, member: str) -> bool:
+    """Whether the ledger has ended the key of this node: it was copied, or reported lost."""
+    key = state.read(session, f"key:{node.identities.of(member).node}")
+    return key is not None and key["until"] is not None

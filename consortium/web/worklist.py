@@ -113,7 +113,6 @@ class Worklist:
 @router.get("/")
 def todo(
     request: Request,
-    session: Writing,
     actor: SignedIn,
     now: Now,
     node: Node,
@@ -123,9 +122,10 @@ def todo(
 ) -> Response:
     """The first screen; notes that the person looks at it."""
     view = View.parse({"scope": scope, "state": state, "after": after})
-    since = desk.visit(session, actor=actor, now=now)
-    waiting = unsent(session, node=node, actor=actor)
-    with written(look_of(request)):
+    with node.database.write() as session:
+        since = desk.visit(session, actor=actor, now=now)
+    with node.database.read() as session, written(look_of(request)):
+        waiting = unsent(session, node=node, actor=actor)
         shown = build(session, actor=actor, view=view, now=now, since=since, waiting=waiting)
     return render(request, "worklist.html", page="todo", view=shown)
 

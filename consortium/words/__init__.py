@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 Lang = Literal["zh", "en"]
 LANGS: Final[tuple[Lang, ...]] = ("zh", "en")
 Words = Mapping[str, str | Mapping[str, str]]
+UNTOLD: Final = "…"
 
 
 def say(key: str, lang: str, **params: object) -> str:
@@ -38,6 +39,19 @@ def refusal(code: str, lang: str, **facts: object) -> tuple[str, str, str]:
     return happened, safe, do
 
 
+def refusal_told(code: str, lang: str, **facts: object) -> tuple[str, str, str]:
+    """As `refusal`, of a code that came back over the ledger, where its facts did not come along.
+
+    A fact that is missing reads `…`. Raises KeyError for a code without sentences.
+    """
+    told = _Told(facts)
+    happened, safe, do = (
+        _fill(_sentences()[f"refusal.{code}.{part}"][lang], told)
+        for part in ("happened", "safe", "do")
+    )
+    return happened, safe, do
+
+
 def known(key: str) -> bool:
     """Whether there is a sentence of this key, for the few keys that are built from codes."""
     return key in _sentences()
@@ -48,10 +62,17 @@ def areas() -> Mapping[str, Mapping[str, Words]]:
     return _areas()
 
 
+class _Told(dict[str, object]):
+    """Facts, each there."""
+
+    def __missing__(self, _name: str) -> str:
+        return UNTOLD
+
+
 def _fill(words: str | Mapping[str, str], params: Mapping[str, object]) -> str:
     if not isinstance(words, str):
         words = words["one" if params["n"] == 1 else "other"]
-    return words.format(**params)
+    return words.format_map(params)
 
 
 @cache

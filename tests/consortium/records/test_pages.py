@@ -9,10 +9,11 @@ import pytest
 
 from consortium import audit
 from consortium.contracts import service as contracts
+from consortium.fhir import clinical
 from consortium.kernel.database import Database
 from consortium.members.tables import AccountRow
 from tests.consortium.exchange import world as worlds
-from tests.consortium.records.asking import house, person
+from tests.consortium.records.asking import add, house, person
 from tests.consortium.referrals.test_pages import exchange, words
 from tests.consortium.teleconsult.stage import PNG, Stage
 from tests.consortium.teleconsult.world import Clinics, Covering, in_force, registry
@@ -70,6 +71,8 @@ def test_a_request_with_the_consents_picture_is_answered_and_read(stage: Stage) 
     image = stage.browsers["han"].get(f"{href}/consent")
     assert (image.content, image.headers["content-type"]) == (PNG, "image/png")
     assert stage.browsers["lu"].get(f"{href}/consent").content == PNG
+    with stage.world.reading("lu") as session:
+        assert "records.consent" in [act.action for act in audit.viewed_by(session, there)]
 
     patient = stage.get("han", f"/patients/{here}")
     record = re.search(r'href="(/records/[0-9a-f-]{36})"', patient)
@@ -205,3 +208,13 @@ def test_pages_are_whole_in_english(stage: Stage) -> None:
     ):
         page = names.sub("", stage.words(name, path))
         assert re.findall(r"[\u4e00-\u9fff]+", page) == [], path
+
+
+def test_a_coding_of_words_alone_is_shown(stage: Stage) -> None:
+    there = person(stage.world, "lu")
+    now = stage.world.clock.now()
+    told = clinical.vital(id_="p", patient=f"Patient/{there}", name="pulse", value=81, taken=now)
+    add(stage.world, {**told, "code": {"coding": [{"display": "指端脉搏"}]}}, there)
+    page = stage.words("lu", f"/patients/{there}")
+    assert "指端脉搏" in page
+    assert "81" in page

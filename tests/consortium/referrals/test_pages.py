@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from consortium import audit
 from consortium.desk import drafts
 from consortium.exchange.courier import LinkState
 from consortium.kernel.database import Database
@@ -184,6 +185,10 @@ def test_the_journey_in_the_browser(stage: Stage) -> None:
         assert text in page, text
     image = stage.browsers["lu"].get(f"/referrals/{case}/files/{sealed}")
     assert (image.content, image.headers["content-type"]) == (PNG, "image/png")
+    with stage.world.reading("lu") as session:
+        seen = viewing.view(session, case, actor=stage.world.actor("lu")).patient
+        assert seen is not None
+        assert audit.viewed_by(session, seen.id, limit=1)[0].action == "referral.file"
     stage.settle()
     assert "对方已读" in words(stage.get("han", href))
 

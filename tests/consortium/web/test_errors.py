@@ -117,6 +117,14 @@ def test_every_refusal_of_pages_has_its_words_in_both_languages() -> None:
                 assert len(words.refusal(code, lang, **facts)) == 3
 
 
+@pytest.mark.parametrize("code", ["record.body", "booking.unsigned", "exchange.facts"])
+def test_a_code_that_came_back_without_its_facts_is_told_in_its_own_words(
+    refusing: TestClient, code: str
+) -> None:
+    answer = refusing.get(f"/refuse/{code}")
+    assert words.refusal_told(code, "zh")[0] in answer.text
+
+
 def test_signing_in_is_asked_for_politely_by_pieces_too(browser: Browse) -> None:
     answer = browser().post("/caught-up", headers={"HX-Request": "true"})
     assert answer.status_code == 401

@@ -186,6 +186,23 @@ def test_say_fills_in_and_counts(monkeypatch: pytest.MonkeyPatch) -> None:
         words.say("span.days", "zh")
 
 
+def test_a_refusal_that_came_back_without_its_facts_is_still_told() -> None:
+    with pytest.raises(KeyError):
+        words.refusal("record.body", "en")
+    codes = {
+        key.removeprefix("refusal.").rpartition(".")[0]
+        for area in words.areas().values()
+        for key in area
+        if key.startswith("refusal.")
+    }
+    assert "record.body" in codes
+    for code in codes:
+        for lang in words.LANGS:
+            told = words.refusal_told(code, lang)
+            assert all(told)
+            assert not any("{" in sentence for sentence in told)
+
+
 def test_a_refusal_is_three_sentences() -> None:
     happened, safe, do = words.refusal("settings.unknown", "en", name="prot")
     assert "prot" in happened
