@@ -24,6 +24,7 @@ from starlette.responses import Response, StreamingResponse
 from consortium.desk import service as desk
 from consortium.kernel.actor import Actor
 from consortium.members import accounts
+from consortium.web import tongues
 from consortium.web.deps import Whoever
 from consortium.web.language import language
 from consortium.web.node import WebNode
