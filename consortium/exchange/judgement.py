@@ -15,7 +15,7 @@ from consortium.exchange.state import Held
 from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
 
 OK = "ok"
-_BASES = ("explicit", "emergency", "statutory")
+_BASES = ("explicit", "statutory")
 _WORDS_MAX = 3
 _SUBJECT_MAX = 200
 
@@ -127,11 +127,10 @@ def evaluate(
 
 
 def _consent(kind: ExchangeKind, facts: Facts) -> Refusal | None:
-    if not kind.needs_consent or facts.get("consent") in _BASES:
+    """An emergency may go without a basis, or on that of an emergency: nothing else may."""
+    if not kind.needs_consent or facts.get("urgency") == "emergency":
         return None
-    if facts.get("urgency") == "emergency":
-        return None
-    return forbidden("exchange.consent")
+    return None if facts.get("consent") in _BASES else forbidden("exchange.consent")
 
 
 def fold(

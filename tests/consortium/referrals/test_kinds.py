@@ -66,6 +66,7 @@ def test_without_its_clause_a_request_is_refused(changes: dict[str, Any], verdic
         ({"service": "neurology"}, "contract.service S"),
         ({"types": ["Condition", "ImagingStudy"]}, "contract.types T1"),
         ({"consent": "none"}, "exchange.consent"),
+        ({"consent": "emergency"}, "exchange.consent"),
     ],
 )
 def test_what_the_contract_or_consent_does_not_cover_is_refused(
