@@ -1,5 +1,7 @@
 """Drafts keep what was typed and the one exchange id of a form."""
 
+from typing import Any
+
 import pytest
 
 from consortium.desk import drafts
@@ -98,3 +100,25 @@ def test_a_refused_form_comes_back_with_reason_and_a_new_exchange_id(database: D
     assert found is not None
     assert (found.fields, found.code, found.clause) == ({"a": "1"}, "contract.quota", "Q1")
     assert found.exchange != first.exchange
+
+
+def test_a_refused_form_takes_the_place_of_one_that_was_only_opened(database: Database) -> None:
+    refused: dict[str, Any] = {
+        "user": "u-han",
+        "member": "shiqiao",
+        "form": FORM,
+        "clause": "",
+        "now": NOW,
+    }
+    with database.write() as session:
+        opened = drafts.begin(session, actor=HAN, form=FORM, now=NOW, seed={"a": "seed"})
+        drafts.give_back(session, **refused, fields={"a": "1"}, code="x.y")
+        back = drafts.read(session, actor=HAN, form=FORM)
+        # what was typed and saved is kept
+        drafts.save(session, actor=HAN, form=FORM, fields={"a": "2"}, now=NOW)
+        drafts.give_back(session, **refused, fields={"a": "3"}, code="x.y")
+        kept = drafts.read(session, actor=HAN, form=FORM)
+    assert back is not None
+    assert kept is not None
+    assert (back.fields, back.code, back.exchange != opened.exchange) == ({"a": "1"}, "x.y", True)
+    assert kept.fields == {"a": "2"}
