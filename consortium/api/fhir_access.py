@@ -98,6 +98,6 @@ def _basic(header: str) -> tuple[str, str]:
         name, colon, password = base64.b64decode(token, validate=True).decode().partition(":")
     except (binascii.Error, ValueError):
         raise Refusal(RefusalKind.SIGN_IN, "fhir.sign_in") from None
-    if scheme.lower() != "basic" or not colon:
+    if scheme.lower() != "basic" or not colon or "\x00" in name:
         raise Refusal(RefusalKind.SIGN_IN, "fhir.sign_in")
     return name, password
