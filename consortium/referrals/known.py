@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from consortium.exchange.kinds import Opened
+from consortium.fhir.primitives import bounds
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import ZONE
@@ -81,7 +82,7 @@ def learn(
     told += [Fact(FactKind.ALLERGY, text) for text in content.allergies]
     by_time = {at: told}
     for vital in content.vitals:
-        taken = datetime.fromisoformat(vital.at) if vital.at else at
+        taken = bounds(vital.at)[0] if vital.at else at
         by_time.setdefault(taken, []).append(Fact(FactKind.VITAL, vital.value, vital.code))
     for moment, facts in by_time.items():
         if good := [fact for fact in facts if _fits(fact)]:

@@ -1,7 +1,8 @@
 """Reading a referral's bodies: what they say, and whether facts and resources agree."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from consortium.contracts.terms import TYPES
 from consortium.exchange.blobs import SEALED_SIZE_URL, digest_of
@@ -12,11 +13,14 @@ from consortium.fhir.message import Message
 from consortium.fhir.primitives import bounds
 from consortium.fhir.signature import Signed
 from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.time import to_ms
 from consortium.referrals.clinical import CONSENT_BASIS
 from consortium.referrals.content import Content, Note, Paper, ReportText, Vital
 from consortium.referrals.fhir import PRIORITY
 from consortium.referrals.model import Action, State
 
+_SUBJECTS: Final = ("subject", "patient", "for", "beneficiary")
+_MUST_NAME: Final = frozenset({"Task", "ServiceRequest", "DiagnosticReport", "Communication"})
 _URGENCY = {code: name for name, code in PRIORITY.items()}
 _VITAL = {loinc: name for name, (loinc, *_rest) in VITALS.items()}
 _STATES: Mapping[Action, frozenset[State]] = {
@@ -32,16 +36,31 @@ _STATES: Mapping[Action, frozenset[State]] = {
 }
 
 
-def inspect(action: Action, message: Message, facts: Facts, *, case: str) -> Refusal | None:
-    """Whether the clinical resources say what the facts say: `referral.body` names what differs."""
+def inspect(
+    action: Action, message: Message, facts: Facts, *, case: str, patient: str = ""
+) -> Refusal | None:
+    """Whether the clinical resources say what the facts say: `referral.body` names what differs.
+
+    `patient` is how this member knows the case's patient (`Patient/ID`), empty before it does:
+    everything in the body must be about them.
+    """
     try:
-        different = next(_differences(action, message, facts, case), "")
+        different = next(_differences(action, message, facts, case, patient), "")
     except Refusal as refusal:
         return refusal
     return invalid("referral.body", part=different) if different else None
 
 
-def _differences(action: Action, message: Message, facts: Facts, case: str) -> Iterator[str]:
+def _differences(
+    action: Action, message: Message, facts: Facts, case: str, patient: str
+) -> Iterator[str]:
+    if action in (Action.REQUEST, Action.RESEND):
+        named = f"Patient/{message.one('Patient')['id']}"
+        if patient and named != patient:
+            yield "patient"
+        patient = named
+    if patient and not all(_about(one, patient) for one in message.resources):
+        yield "patient"
     match action:
         case Action.REQUEST | Action.RESEND:
             yield from _request_differences(message, facts, case)
@@ -56,6 +75,22 @@ def _differences(action: Action, message: Message, facts: Facts, case: str) -> I
             yield from _task_differences(action, message, facts, case)
             if action is Action.REPORT and report_text(message).empty:
                 yield "report"
+
+
+def _about(resource: Mapping[str, Any], patient: str) -> bool:
+    """Whether a resource names nobody but this patient; whom an answer is about, it must name."""
+    people = [resource[name] for name in _SUBJECTS if name in resource]
+    for one in resource.get("participant", ()):
+        actor = one.get("actor", {})
+        if "Patient/" in actor.get("reference", ""):
+            people.append(actor)
+    if not people:
+        return resource["resourceType"] not in _MUST_NAME
+    return all(
+        isinstance(one, Mapping)
+        and str(one.get("reference", "")).removeprefix(systems.BASE) == patient
+        for one in people
+    )
 
 
 def _request_differences(message: Message, facts: Facts, case: str) -> Iterator[str]:
@@ -90,8 +125,27 @@ def _task_differences(action: Action, message: Message, facts: Facts, case: str)
     told = [facts["reason"]] if "reason" in facts else list(facts.get("missing", ()))
     if reasons_of(message) != told:
         yield "reason"
-    if action is Action.ACCEPT and (state == State.BOOKED) != ("slot" in facts):
-        yield "slot"
+    note_of(message)
+    if action is Action.ACCEPT:
+        if (state == State.BOOKED) != ("slot" in facts):
+            yield "slot"
+        yield from _time_differences(message, facts)
+
+
+def _time_differences(message: Message, facts: Facts) -> Iterator[str]:
+    """The signed Appointment is at the time, and the slot, that shared state takes."""
+    at = message.one("Appointment")
+    if "slot" in facts:
+        names = [one.get("identifier", {}).get("value") for one in at.get("slot", ())]
+        if names != [facts["slot"]] or at["status"] != "booked":
+            yield "slot"
+        start = at.get("start", "")
+    else:
+        if "slot" in at or at["status"] != "waitlist":
+            yield "slot"
+        start = _first(at.get("requestedPeriod")).get("start", "")
+    if to_ms(_moment(start, part="start")) != facts.get("start", facts.get("date")):
+        yield "start"
 
 
 def unsigned_of(message: Message, signed: Signed) -> str:
@@ -154,18 +208,21 @@ def patient_reference(message: Message) -> str:
 
 
 def note_of(message: Message) -> Note | None:
-    """The words that go with an answer."""
+    """The words that go with an answer. Raises Refusal `referral.body` for a note without any."""
     for one in (message.first("Task") or {}).get("note", ()):
-        at = bounds(one["time"])[0] if "time" in one else None
-        if at is not None:
-            return Note(author=one.get("authorString", ""), text=one["text"], at=at)
+        if "time" not in one:
+            continue
+        if "text" not in one:
+            raise invalid("referral.body", part="note")
+        at = _moment(one["time"], part="note")
+        return Note(author=one.get("authorString", ""), text=one["text"], at=at)
     return None
 
 
 def reasons_of(message: Message) -> list[str]:
     """Our codes in Task.statusReason: what is missing, or why not."""
     coded = (message.first("Task") or {}).get("statusReason", {}).get("coding", ())
-    return [one["code"] for one in coded if one.get("system") == systems.REASON]
+    return [one.get("code", "") for one in coded if one.get("system") == systems.REASON]
 
 
 def report_text(message: Message) -> ReportText:
@@ -194,6 +251,8 @@ def place_of(message: Message) -> str:
 def _vitals(message: Message) -> Iterator[Vital]:
     for one in message.all("Observation"):
         at = str(one.get("effectiveDateTime", ""))
+        if at:
+            _moment(at, part="vitals")
         for part in (one, *one.get("component", ())):
             name = _VITAL.get(_code(part.get("code"), systems.LOINC), "")
             if name and "valueQuantity" in part:
@@ -205,7 +264,7 @@ def paper_of(attached: Mapping[str, Any]) -> Paper:
     sizes = [
         part["valueInteger"]
         for part in attached.get("extension", ())
-        if part.get("url") == SEALED_SIZE_URL
+        if part.get("url") == SEALED_SIZE_URL and "valueInteger" in part
     ]
     return Paper(
         title=attached.get("title", ""),
@@ -218,7 +277,17 @@ def paper_of(attached: Mapping[str, Any]) -> Paper:
 
 def _papers(message: Message) -> Iterator[Paper]:
     for one in message.all("DocumentReference"):
-        yield paper_of(one["content"][0]["attachment"])
+        attached = _first(one.get("content")).get("attachment")
+        if not isinstance(attached, Mapping):
+            raise invalid("referral.body", part="papers")
+        yield paper_of(attached)
+
+
+def _moment(text: str, *, part: str) -> datetime:
+    try:
+        return bounds(text)[0]
+    except (ValueError, OverflowError):
+        raise invalid("referral.body", part=part) from None
 
 
 def _code(concept: Any, system: str) -> str:

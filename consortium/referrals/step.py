@@ -12,7 +12,7 @@ from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Opened, Values, Verdict
 from consortium.fhir import message as messages
 from consortium.kernel.errors import Refusal, conflict, invalid
-from consortium.referrals import model, reading
+from consortium.referrals import model, reading, store
 from consortium.referrals.model import Action, State
 
 if TYPE_CHECKING:
@@ -73,7 +73,12 @@ class ReferralKind(ExchangeKind):
         signed = bodies.check_person(session, opened) if self.person_signed else None
         if signed and (part := reading.unsigned_of(opened.message, signed)):
             return invalid("referral.unsigned", part=part)
-        return reading.inspect(self.action, opened.message, opened.facts, case=opened.header.case)
+        case = opened.header.case
+        row = store.find(session, case, member=opened.member)
+        patient = "" if row is None else row.patient_ref
+        return reading.inspect(
+            self.action, opened.message, opened.facts, case=case, patient=patient
+        )
 
     def apply(self, session: Session, opened: Opened) -> None:
         from consortium.referrals.applying import apply

@@ -1,5 +1,7 @@
 """What goes with a referral: the record, messages, readings, rights, the FHIR door."""
 
+from dataclasses import replace
+
 import pytest
 
 from consortium.desk import messages as said
@@ -11,8 +13,8 @@ from consortium.kernel.errors import Refusal
 from consortium.patients import service as patients
 from consortium.patients import snapshot
 from consortium.records import library
-from consortium.referrals import answering, service, viewing
-from consortium.referrals.content import ReportText
+from consortium.referrals import answering, known, service, viewing
+from consortium.referrals.content import ReportText, Vital
 from consortium.referrals.model import Action
 from tests.consortium.referrals.acts import act, slot, view
 from tests.consortium.referrals.factory import CONTENT
@@ -34,6 +36,19 @@ def test_what_the_form_says_is_known_of_the_patient_on_both_sides(consortium: Co
             now_known = snapshot.latest(session, member=member, patient=found.id)
         assert [one.fact.text for one in now_known.allergies] == list(CONTENT.allergies)
         assert {one.source for one in now_known.vitals} == {source}
+
+
+def test_a_vital_sign_that_names_a_month_alone_is_known_too(consortium: Consortium) -> None:
+    patient, now = consortium.patient(), consortium.clock.now()
+    told = replace(CONTENT, vitals=(Vital("pulse", "88", "2025-11"),))
+    with consortium.writing("han") as session:
+        known.learn(
+            session, told, actor="lead", member="shiqiao", patient=patient, source="lead",
+            case="c1", at=now, now=now,
+        )  # fmt: skip
+        found = snapshot.latest(session, member="shiqiao", patient=patient).vital("pulse")
+    assert found is not None
+    assert (found.fact.text, found.at.isoformat()) == ("88", "2025-10-31T16:00:00+00:00")
 
 
 def test_the_record_of_the_patient_holds_what_was_sent_and_reported(consortium: Consortium) -> None:

@@ -1,5 +1,6 @@
 """Bodies: what is written is read again, and facts that differ from resources are seen."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from consortium.fhir import gate, message, signature
 from consortium.fhir.message import Message
+from consortium.kernel.time import from_ms
 from consortium.referrals import content, fhir, model, reading
 from consortium.referrals.content import Content, Note, ReportText
 from consortium.referrals.model import Action, State
@@ -26,6 +28,8 @@ from tests.consortium.referrals.factory import (
 )
 
 KEY = Key()
+EXPECTED = from_ms(DATED["date"])
+WAITLIST = fhir.waitlist(frame("referral.accept/1", sender="lead"), expected=EXPECTED, place="")
 
 
 def request(told: Content = CONTENT, **changes: Any) -> Message:
@@ -115,7 +119,12 @@ def test_a_decimal_keeps_its_last_nought() -> None:
             {"urgency": "urgent", "reason": "no_capacity"},
             {"reasons": ["no_capacity"], "signer": KEY},
         ),
-        (Action.ACCEPT, State.WAITING, dict(DATED), {"signer": KEY, "until": START}),
+        (
+            Action.ACCEPT,
+            State.WAITING,
+            dict(DATED),
+            {"signer": KEY, "until": START, "extra": [WAITLIST]},
+        ),
         (Action.CANCEL, State.CANCELLED, {"reason": "improved"}, {"reasons": ["improved"]}),
         (Action.ARRIVE, State.ARRIVED, {}, {}),
         (Action.NO_SHOW, State.NO_SHOW, {}, {}),
@@ -206,3 +215,98 @@ def test_every_state_has_its_fhir_status(state: State) -> None:
     assert fhir.task(frame("referral.claim/1"), state)["status"] == fhir.TASK_STATUS[state]
     assert state in fhir.REQUEST_STATUS
     assert model.TURNS.keys() == fhir.TASK_STATUS.keys()
+
+
+def different(action: Action, body: Message, facts: Mapping[str, Any], patient: str) -> str:
+    refusal = reading.inspect(action, body, facts, case=CASE, patient=patient)
+    return "" if refusal is None else str(refusal.facts["part"])
+
+
+def changed(raw: bytes, kind: str, **elements: Any) -> Message:
+    bundle = gate.parse(raw)
+    for entry in bundle["entry"]:
+        if entry["resource"]["resourceType"] == kind:
+            entry["resource"] |= elements
+            for name in [name for name, value in elements.items() if value is None]:
+                del entry["resource"][name]
+    return message.read(gate.dump(bundle), now=NOW)
+
+
+def test_an_answer_about_another_patient_is_seen() -> None:
+    text = ReportText("冠心病", "造影示前降支狭窄 70%", "复查", author="韩素云")
+    raw = fhir.report(frame("referral.report/1"), text, signer=KEY)
+    body = message.read(raw, now=NOW)
+    assert different(Action.REPORT, body, {}, "Patient/p-wu") == ""
+    assert different(Action.REPORT, body, {}, "Patient/p-li") == "patient"
+    for kind, element in (
+        ("Task", "for"),
+        ("DiagnosticReport", "subject"),
+        ("CarePlan", "subject"),
+    ):
+        other = changed(raw, kind, **{element: {"reference": "Patient/p-li"}})
+        assert different(Action.REPORT, other, {}, "Patient/p-wu") == "patient", kind
+    nobody = changed(raw, "DiagnosticReport", subject=None)
+    assert different(Action.REPORT, nobody, {}, "Patient/p-wu") == "patient"
+
+
+def test_a_request_is_about_its_own_patient_and_a_resend_about_the_same() -> None:
+    assert different(Action.RESEND, request(), REQUEST, "Patient/p-wu") == ""
+    assert different(Action.RESEND, request(), REQUEST, "Patient/p-li") == "patient"
+    mixed: Any = request()
+    mixed.one("Condition")["subject"] = {"reference": "Patient/p-li"}
+    assert different(Action.REQUEST, mixed, REQUEST, "") == "patient"
+
+
+@pytest.mark.parametrize(
+    ("elements", "part"),
+    [
+        ({}, ""),
+        ({"start": "2026-11-26T05:12:00Z", "end": "2026-11-26T05:32:00Z"}, "start"),
+        ({"slot": [{"identifier": {"value": "slot:s1/1"}}]}, "slot"),
+        ({"slot": None}, "slot"),
+        ({"status": "proposed"}, "slot"),
+        ({"participant": [{"actor": {"reference": "Patient/p-li"}, "status": "accepted"}]},
+         "patient"),
+    ],
+)  # fmt: skip
+def test_the_signed_appointment_is_at_the_time_that_is_taken(
+    elements: dict[str, Any], part: str
+) -> None:
+    one = frame("referral.accept/1", sender="lead")
+    extra = [
+        fhir.appointment(
+            one, slot=SLOT, start=START, end=START + timedelta(minutes=20), place="门诊楼"
+        )
+    ]
+    raw = fhir.answer(one, State.BOOKED, facts=SLOTTED, extra=extra, signer=KEY)
+    body = changed(raw, "Appointment", **elements)
+    assert different(Action.ACCEPT, body, dict(SLOTTED), "Patient/p-wu") == part
+
+
+def test_a_day_expected_that_the_appointment_does_not_say_is_seen() -> None:
+    one = frame("referral.accept/1", sender="lead")
+    raw = fhir.answer(one, State.WAITING, facts=DATED, extra=[WAITLIST], signer=KEY)
+    later = changed(raw, "Appointment", requestedPeriod=[{"start": "2026-12-24T02:12:00Z"}])
+    assert different(Action.ACCEPT, later, dict(DATED), "Patient/p-wu") == "start"
+
+
+def test_odd_but_valid_bodies_are_refused_not_broken() -> None:
+    one = frame("referral.claim/1", sender="lead")
+    raw = fhir.answer(one, State.TRIAGE, facts={}, note=Note("陆", "请带旧片子", NOW))
+    silent = [{"authorString": "陆", "time": "2026-11-24", "_text": {"extension": []}}]
+    for note, part in ((silent, "note"), ([{"text": "x", "time": "2026"}], "")):
+        body: Any = message.read(raw, now=NOW)
+        body.one("Task")["note"] = note
+        assert different(Action.CLAIM, body, {}, "Patient/p-wu") == part
+    body = request()
+    body.one("DocumentReference")["content"] = [{"format": {"code": "x"}}]
+    assert different(Action.REQUEST, body, REQUEST, "") == "papers"
+
+
+def test_a_vital_sign_of_a_month_is_kept_in_that_month() -> None:
+    body: Any = request()
+    for found in body.all("Observation"):
+        found["effectiveDateTime"] = "2026-11"
+    assert {vital.at for vital in reading.content_of(body).vitals} == {"2026-11"}
+    found["effectiveDateTime"] = "soon"
+    assert different(Action.REQUEST, body, REQUEST, "") == "vitals"
