@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import httpx2
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
+from consortium.members.tables import AccountRow
 from consortium.web import events
 from tests.support.serving import served
 from tests.support.web_stage import PASSWORD, Stage, a_row
@@ -105,6 +106,20 @@ def test_what_is_as_it_was_is_not_sent_again(client: httpx2.Client, clinic: Stag
         clinic.node.wake.notify()
         time.sleep(0.6)
         assert stream.text == ""
+
+
+def test_whoever_lost_a_right_sees_nothing_more(client: httpx2.Client, clinic: Stage) -> None:
+    with opened(client) as stream:
+        stream.wait_for('hx-target="#rail"')
+        stream.settle()
+        moment = clinic.node.clock.advance(seconds=1)
+        with clinic.node.database.write() as session:
+            row = session.scalars(select(AccountRow).where(AccountRow.login == "han")).one()
+            row.roles, row.changed_at = "[]", moment
+        clinic.put(a_row("c1", "马德顺", moment))
+        text = stream.wait_for("event: locked")
+    assert "马德顺" not in text
+    assert "hx-partial" not in text
 
 
 def test_the_strip_follows_the_link(client: httpx2.Client, clinic: Stage) -> None:

@@ -1,11 +1,17 @@
 """The other pages of the shell: people, account, search, help, drafts, the drawing of a proof."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jinja2 import Template
 from markupsafe import escape
+from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
 from consortium.desk import drafts
@@ -192,6 +198,39 @@ def test_a_proof_is_drawn_as_one_way_up_with_one_neighbour_a_level(index: int, s
     lowest = max(y for _, y, _ in drawing.nodes)
     own = [x for x, y, kind in drawing.nodes if kind == "own" and y == lowest]
     assert own == [drawing.leaf_x]
+
+
+def test_no_page_is_drawn_while_the_write_lock_is_held(
+    doctor: TestClient, clinic: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[tuple[str, bool]] = []
+    database, writing, draw = clinic.node.database, threading.local(), Template.render
+    write = database.write
+
+    @contextmanager
+    def watched() -> Iterator[Session]:
+        with write() as session:
+            writing.now = True
+            try:
+                yield session
+            finally:
+                writing.now = False
+
+    def noted(self: Template, *args: Any, **values: Any) -> str:
+        drawn.append((str(self.name), getattr(writing, "now", False)))
+        return draw(self, *args, **values)
+
+    given = {"csrf": csrf(doctor), "name": "马德顺", "sex": "male", "birth": "1958-03-04",
+             "no_number_reason": "not_at_hand"}  # fmt: skip
+    made = doctor.post("/patients/new", data=given)
+    patient = made.headers.get("location", "")
+    assert patient.startswith("/patients/"), made.text
+    monkeypatch.setattr(database, "write", watched)
+    monkeypatch.setattr(Template, "render", noted)
+    for path in ("/", patient, f"{patient}/correct"):
+        assert doctor.get(path).status_code == 200
+    assert {name for name, _ in drawn} >= {"worklist.html", "patients/show.html"}
+    assert not [name for name, held in drawn if held]
 
 
 def test_an_icon_is_drawn_and_never_speaks() -> None:
