@@ -7,6 +7,7 @@ the feed is taken from the cursor, blobs and receipts until they are here.
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -108,6 +109,23 @@ class Courier:
         if self._acknowledge(now):
             done.pushed += self._push(now)
         done.blobs += self._put_blobs() + self._get_blobs(now)
+        self._go_on(now)
+
+    def _go_on(self, now: datetime) -> None:
+        """What waited for a file goes on when it is here."""
+        for kind in self.post.registry.kinds.values():
+            with self.database.read() as session:
+                cases = kind.waits(session, self.member)
+            for case in cases:
+                with self.database.write() as session:
+                    kind.go_on(
+                        session,
+                        self.member,
+                        case,
+                        files=partial(blobs.open_attachment, self.store),
+                        post=self.post,
+                        now=now,
+                    )
 
     def _went_well(self, now: datetime) -> None:
         if not self.state.online:

@@ -35,6 +35,10 @@ place (`"from": HERE`), so that a step needs no index and stays a function of it
 fact can hold this number, so that nobody can send the placeholder."""
 
 
+Files = Callable[[Mapping[str, Any]], bytes | None]
+"""Opens a FHIR Attachment of a body; None while its file is still to come."""
+
+
 class Values(Protocol):
     """Shared state as a `judge` may read it: only the subjects that the kind named."""
 
@@ -171,6 +175,15 @@ class ExchangeKind(ABC):
 
     def refused(self, session: Session, opened: Opened) -> None:
         """Write local rows at the sender of a refused exchange; `opened.code` says why."""
+
+    def waits(self, session: Session, member: str) -> Sequence[str]:
+        """Cases of a member that go on by themselves when a file of theirs is here."""
+        return ()
+
+    def go_on(
+        self, session: Session, member: str, case: str, *, files: Files, post: "Post", now: datetime
+    ) -> None:
+        """Go on with one of them if its file is here; asked after each run of the courier."""
 
     def put_back(self, session: Session, opened: Opened) -> None:
         """Write local rows when a recipient could not take a body of this kind.

@@ -1,4 +1,4 @@
-"""The holder's side: answering by machine where nothing is in doubt, else by a person."""
+"""The holder's side: what a request means here, and a person's answer to it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,17 @@ from sqlalchemy.orm import Session
 
 from consortium import audit
 from consortium.exchange import blobs
-from consortium.exchange.kinds import Opened
 from consortium.exchange.outbox import Draft, Post
 from consortium.fhir import gate
 from consortium.kernel.actor import Actor
-from consortium.kernel.errors import Refusal, conflict, invalid, missing
+from consortium.kernel.errors import conflict, invalid, missing
 from consortium.kernel.ids import MemberId, UserId, new_id
 from consortium.patients import service as patients
 from consortium.patients.model import Entry, Patient
 from consortium.ports import Signer
 from consortium.records import applying, disclosure, fhir, model, store
 from consortium.records.fhir import Act
-from consortium.records.model import Basis, By, Consent, Identity, Match, Reason, Scope, Why
+from consortium.records.model import Basis, By, Consent, Identity, Match, Reason, Scope
 from consortium.records.tables import ConsentTable, RequestTable
 
 RELEASE = "record.release/1"
@@ -30,37 +29,6 @@ CHUNK_MOST = 48
 CHUNK_MAX_BYTES = 300 * 1024
 """One part of a release: within a person's signature (64) and a sealed body (512 KiB)."""
 TEXT_MAX = 500
-
-
-# ---------------------------------------------------------------- by machine
-
-
-def answer_alone(session: Session, row: RequestTable, opened: Opened) -> None:
-    """Answer a request that has just arrived if it may be answered by itself; else note why not."""
-    consent = consent_of(session, row)
-    asked = scope_asked(row)
-    covered = consent is not None and model.covers(
-        consent, asked, party=row.other, purpose=row.purpose, time=opened.time
-    )
-    held = [(one.id, identity_of(one)) for one in candidates(session, row)]
-    basis = consent.basis if consent else Basis.STATUTORY
-    patient, why = model.decide(identity_asked(row), held, covered=covered, basis=basis)
-    if why is not None:
-        row.why = why.value
-        return
-    try:
-        with session.begin_nested():
-            _release(
-                session,
-                row,
-                patient=patient,
-                scope=asked,
-                post=opened.post,
-                exchange=new_id(opened.now),
-                now=opened.now,
-            )
-    except Refusal:
-        row.why = Why.NOT_SENT.value
 
 
 def candidates(session: Session, row: RequestTable) -> Sequence[Patient]:
@@ -203,7 +171,7 @@ def release(
     consent = consent_of(session, row)
     if consent is None or consent.withdrawn:
         raise conflict("record.consent")
-    _release(
+    let_go(
         session,
         row,
         patient=person.id,
@@ -290,7 +258,7 @@ def _counts(resources: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     return counted
 
 
-def _release(
+def let_go(
     session: Session,
     row: RequestTable,
     *,

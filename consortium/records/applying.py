@@ -48,13 +48,13 @@ def form_name(patient: str) -> str:
 
 def apply(session: Session, action: Action, opened: Opened) -> None:
     """An exchange about records stands on the ledger."""
-    from consortium.records import answering
+    from consortium.records import alone
 
     row = store.find_request(session, opened.header.case, member=opened.member)
     if action is Action.REQUEST:
         row = _requested(session, row, opened)
         if row is not None and row.side == Side.HOLDER:
-            answering.answer_alone(session, row, opened)
+            alone.arrived(session, row, opened)
     elif row is not None:
         _answered(session, row, action, opened)
     if row is None:

@@ -10,13 +10,22 @@ from consortium.contracts.model import DEFAULT_ANSWER_MIN
 from consortium.contracts.terms import URGENCIES
 from consortium.exchange.facts import Facts, Value, code, codes, flag, number
 from consortium.exchange.header import Header, Lane
-from consortium.exchange.kinds import ExchangeKind, Opened, SubjectType, Values, Verdict, version_of
+from consortium.exchange.kinds import (
+    ExchangeKind,
+    Files,
+    Opened,
+    SubjectType,
+    Values,
+    Verdict,
+    version_of,
+)
 from consortium.fhir import parts
 from consortium.kernel.errors import Refusal, conflict, invalid
-from consortium.records import applying, model, reading
+from consortium.records import alone, applying, model, reading
 from consortium.records.model import RELEASABLE, Action, Basis, By, Reason, State, WithdrawReason
 
 if TYPE_CHECKING:
+    from consortium.exchange.outbox import Post
     from consortium.fhir.message import Message
 
 _RECORDS = frozenset({Lane.RECORDS, Lane.URGENT})
@@ -142,6 +151,14 @@ class RecordRequest(_RecordKind):
             time=time,
             answer=timedelta(minutes=DEFAULT_ANSWER_MIN[facts["urgency"]]),
         )
+
+    def waits(self, session: Session, member: str) -> Sequence[str]:
+        return alone.waits(session, member)
+
+    def go_on(
+        self, session: Session, member: str, case: str, *, files: Files, post: "Post", now: datetime
+    ) -> None:
+        alone.go_on(session, member, case, files=files, post=post, now=now)
 
 
 class RecordRelease(_RecordKind):

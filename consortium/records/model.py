@@ -304,6 +304,8 @@ class Why(StrEnum):
     CONSENT = "consent"
     EMERGENCY = "emergency"
     NOT_SENT = "not_sent"
+    PICTURE = "picture"
+    """The consent's picture is still to come; then the node answers by itself."""
 
 
 def decide(

@@ -1,13 +1,14 @@
 """Reading bodies about records, and whether they say what the facts say."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import bodies
+from consortium.exchange import blobs, bodies
 from consortium.exchange.kinds import Opened
 from consortium.fhir import parts, systems
 from consortium.fhir.message import Message
@@ -30,6 +31,7 @@ from consortium.records.model import (
 _LATE = timedelta(days=2)
 """A request asks to the end of its day, and the asker's clock may be wrong by a little."""
 QUESTION_MAX = 1000
+_PICTURE = re.compile("[0-9a-f]{64}")
 
 
 def asked_of(message: Message) -> Asked:
@@ -95,7 +97,8 @@ def _consent(allowed: Mapping[str, Any]) -> Consent:
         party=str(party).removeprefix("Organization/"),
         purpose=purposes[0] if purposes else "",
         until=until,
-        evidence="sourceAttachment" in allowed,
+        evidence=_PICTURE.fullmatch(blobs.digest_of(allowed.get("sourceAttachment", {})))
+        is not None,
     )
 
 

@@ -61,6 +61,15 @@ def requests(
     return Page(shown, more)
 
 
+def waiting(session: Session, *, member: str, state: str, why: str) -> Sequence[str]:
+    """Cases of a holder in a state for a reason, the oldest first, at most 50."""
+    table = RequestTable
+    query = select(table.case_id).where(
+        table.member == member, table.side == "holder", table.state == state, table.why == why
+    )
+    return session.scalars(query.order_by(table.opened_at, table.case_id).limit(50)).all()
+
+
 def consent(session: Session, case: str, *, member: str) -> ConsentTable | None:
     """The consent of a case, None when there is none."""
     return session.get(ConsentTable, (member, case))

@@ -6,6 +6,7 @@ import pytest
 
 from consortium.desk import drafts
 from consortium.exchange import state
+from consortium.exchange.courier import Courier
 from consortium.fhir import clinical, gate
 from consortium.fhir.face import Query
 from consortium.kernel.actor import Role
@@ -19,6 +20,7 @@ from tests.consortium.records.asking import (
     at,
     house,
     kept,
+    need,
     person,
     release,
 )
@@ -216,3 +218,22 @@ def test_types_beside_those_that_were_signed_are_not_asked_for(
     clinics.settle()
     assert kept(clinics, here) == []
     assert at(clinics, "han", case).code == "record.body"
+
+
+def test_nothing_goes_by_itself_before_the_consents_picture_is_here(
+    clinics: Clinics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = person(clinics, "han"), person(clinics, "lu")
+    house(clinics, there)
+    with monkeypatch.context() as slow:
+        slow.setattr(Courier, "_put_blobs", lambda _self: 0)
+        case = ask(clinics, here)
+        clinics.settle()
+    assert kept(clinics, here) == []
+    held = at(clinics, "desk", case)
+    assert (held.state, held.why) == ("requested", "picture")
+    assert need(clinics, "desk", case) == "record.need.decide"
+    for _ in range(3):
+        clinics.settle()
+    assert at(clinics, "han", case).state == "released"
+    assert len(kept(clinics, here)) == 2

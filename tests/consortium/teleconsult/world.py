@@ -94,6 +94,9 @@ class Clinics(Consortium):
 
     def __init__(self, folder: Path, make: Callable[[], Database]) -> None:
         super().__init__(folder, make)
+        # the hub's installation keeps the files of its two members in one place
+        self.members["lead"].store = self.members[worlds.HUB].store
+        self.start_hub()
         for clinic in CLINICS:
             self.put_contract(clinic, contract(clinic))
 
