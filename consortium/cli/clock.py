@@ -8,19 +8,25 @@ from consortium import audit, wiring
 from consortium.cli.app import language, tell
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
-from consortium.kernel.errors import invalid
+from consortium.kernel.errors import invalid, missing
 from consortium.kernel.time import ZONE, from_ms
 from consortium.ledger import journal
 from consortium.members import accounts
 from consortium.members.keyring import Keyring
-from consortium.settings import Settings
+from consortium.settings import NodeRole, Settings
 from consortium.words import say
 
 _MAY = (Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN)
 
 
 def show(settings: Settings) -> None:
-    """Print this machine's time beside the last entry's."""
+    """Print this machine's time beside the last entry's.
+
+    Raises:
+        Refusal: `rights.not_here` at a workstation: only the hub's clock is the ledger's.
+    """
+    if settings.role is not NodeRole.HUB:
+        raise missing("rights.not_here")
     database = Database(settings.database_url)
     try:
         with database.read() as session:

@@ -78,6 +78,8 @@ def test_two_persons_confirm_the_clock(nodes: Nodes) -> None:
     assert told.out.count(":") >= 4
     shown = command("hub", "clock", "--home", home)
     assert shown.code == 0, shown.err
+    elsewhere = command("hub", "clock", "--confirm", "--home", nodes.home / YUNLING)
+    assert (elsewhere.code, "(rights.not_here)" in elsewhere.err) == (1, True)
 
 
 @pytest.mark.parametrize(
