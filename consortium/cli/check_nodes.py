@@ -23,7 +23,7 @@ NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
 _FOUNDED_BEFORE = timedelta(minutes=30)
 _PAUSE_S = 0.1
 _SYNC_S = "0.4"
-_END_S = 15.0
+_END_S = 30.0
 _PORT_MIN, _PORTS, _TRIES = 20_000, 4_000, 100
 
 
@@ -155,7 +155,7 @@ def serving(home: Path, *, port: int) -> Iterator[Nodes]:
         nodes.stop()
 
 
-def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 15.0) -> None:
+def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 30.0) -> None:
     """Wait until something holds.
 
     Raises:

@@ -13,7 +13,7 @@ SENDER, HUB, RECIPIENT = "sender.committed", "hub.committed", "recipient.applyin
 """The names of the three places."""
 _ACCEPT = "referral.accept/1"
 _QUIET_S = 2.5
-_STREAM_S = 10.0
+_STREAM_S = 20.0
 
 
 def contract(nodes: Nodes) -> None:
