@@ -50,10 +50,22 @@ def taken(session: Session, member: str, what: str = "applied") -> list[str]:
     )
 
 
+class PowerCutError(Exception):
+    """The program ends in the middle of an apply."""
+
+
+CUTS: set[str] = set()
+"""Members whose next apply or refusal ends with a power cut, after its rows were written."""
+
+
 def _note(session: Session, opened: Opened, what: str) -> None:
     session.add(
         TakenRow(member=opened.member, exchange=opened.header.id, what=what, order=opened.index)
     )
+    session.flush()
+    if opened.member in CUTS:
+        CUTS.discard(opened.member)
+        raise PowerCutError
 
 
 class _Told(ExchangeKind):

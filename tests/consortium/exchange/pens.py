@@ -59,13 +59,17 @@ class Pen:
         self, kind: str, to: Sequence[str] = ("lead",), *, facts: Mapping[str, Any] | None = None,
         body: bytes = SEALED, lane: Lane = Lane.ROUTINE, **more: Any,
     ) -> bytes:  # fmt: skip
-        """An envelope. `more` are fields of the header; with `open_bundle` the body is open."""
+        """An envelope. `more` are fields of the header.
+
+        With `open_bundle` the body is open; with `bundle` and `body_salt` the header commits to
+        what `body` holds sealed.
+        """
         salt = self.rng.randbytes(32)
         sent = commitment.facts_bytes(dict(facts or {}), salt)
-        bundle = more.pop("open_bundle", None)
-        if bundle is not None:
-            body = commitment.plain_body(bundle, salt)
-        committed = commitment.commit_body(bundle if bundle is not None else b"x", salt)
+        bundle = more.pop("bundle", b"x")
+        if (plain := more.pop("open_bundle", None)) is not None:
+            bundle, body = plain, commitment.plain_body(plain, salt)
+        committed = commitment.commit_body(bundle, more.pop("body_salt", salt))
         seq, prev = self.heads.get(lane, (0, FIRST_PREV))
         fields: dict[str, Any] = {
             "id": more.pop("id", "") or self.new_id(), "kind": kind, "sender": self.member,

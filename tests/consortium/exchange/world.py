@@ -3,6 +3,7 @@ lose, double, delay and cut. The code that runs is the product's own."""
 
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -59,7 +60,10 @@ class Quiet:
 
 
 class Link:
-    """A link with faults, each with its chance; `cut` is a cut that lasts."""
+    """A link with faults, each with its chance; `cut` is a cut that lasts.
+
+    What breaks at the hub is no answer here, as over HTTP. `replay` sends old requests again.
+    """
 
     def __init__(self, desk: HubDesk, rng: random.Random) -> None:
         self.desk = desk
@@ -69,19 +73,31 @@ class Link:
         self.lose_answer = 0.0
         self.double = 0.0
         self.calls = 0
-        self._earlier: list[tuple[str, bytes]] = []
+        self.earlier: list[tuple[str, bytes]] = []
 
     def call(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
         self.calls += 1
         if self.cut or self.rng.random() < self.lose_request:
             raise LinkDown
-        if self._earlier and self.rng.random() < self.double:
-            self.desk.handle(*self.rng.choice(self._earlier))
-        reply = self.desk.handle(path, body)
-        self._earlier = [*self._earlier[-8:], (path, body)]
+        if self.earlier and self.rng.random() < self.double:
+            self.replay()
+        reply = self._handled(path, body)
+        self.earlier = [*self.earlier[-40:], (path, body)]
         if self.rng.random() < self.lose_answer:
             raise LinkDown
         return reply
+
+    def replay(self) -> None:
+        """Some network gives the hub an old request once more."""
+        if self.earlier:
+            with suppress(LinkDown):
+                self._handled(*self.rng.choice(self.earlier))
+
+    def _handled(self, path: str, body: bytes) -> Reply:
+        try:
+            return self.desk.handle(path, body)
+        except OSError as broken:
+            raise LinkDown from broken
 
 
 class Member:
@@ -197,6 +213,7 @@ class World:
             link = Link(self.desk, seed)
             if old is not None and name not in (HUB, LEAD):
                 link.cut, link.lose_request = old.cut, old.lose_request
+                link.earlier = old.earlier
                 link.lose_answer, link.double = old.lose_answer, old.double
             member.connect(link, self.policy)
 
