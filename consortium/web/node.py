@@ -38,6 +38,7 @@ class WebNode(Protocol):
     @property
     def store(self) -> BlobStore:
         """Sealed files of attachments."""
+
     @property
     def identities(self) -> Identities: ...
     @property

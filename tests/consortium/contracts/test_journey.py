@@ -115,8 +115,8 @@ def test_quota_is_counted_and_given_back_and_an_emergency_goes_over_it(
         assert [
             (use.used, use.service.quota_month) for use in _review(world, who, contract).usage
         ] == [(3, 2)], member
-    world.close(contract, "k1")
-    world.close(contract, "k4")
+    world.end_case(contract, "k1")
+    world.end_case(contract, "k4")
     assert world.ask(contract, case="k5").words == ("v1",)
     assert first.index is not None
     folds_agree(world)
@@ -171,7 +171,7 @@ def test_suspending_takes_two_persons_stops_new_cases_and_leaves_open_ones(
     stopped = world.ask(contract, case="k3")
     assert (stopped.code, stopped.clause) == ("contract.suspended", "N1")
     assert world.ask(contract, case="k4", urgency="emergency").words == ("uncovered",)
-    assert world.close(contract, "k1").words == ("v1",)
+    assert world.end_case(contract, "k1").words == ("v1",)
     folds_agree(world)
 
     for who in ("head", "lead-head"):

@@ -273,7 +273,7 @@ class ContractWorld(World):
         told = {"service": "cardiology", "urgency": "routine", **facts}
         return self._send("test.ask/1", contract, case or new_id(self.now), member, told)
 
-    def close(self, contract: str, case: str, *, member: str = CLINIC) -> CaseEntry:
+    def end_case(self, contract: str, case: str, *, member: str = CLINIC) -> CaseEntry:
         return self._send("test.close/1", contract, case, member, {})
 
     def _send(

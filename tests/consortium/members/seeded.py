@@ -44,9 +44,7 @@ def doctor_of(
 ) -> Actor:  # fmt: skip
     """A further person, added by the head, with a password of their own."""
     with database.write() as session:
-        link = people.create(
-            session, actor=head, login=login, name="李医生", roles=roles, now=NOW
-        )
+        link = people.create(session, actor=head, login=login, name="李医生", roles=roles, now=NOW)
     with database.write() as session:
         return accounts.use_link(session, link.token, password=PASSWORD, keyring=keyring, now=NOW)
 

@@ -181,9 +181,7 @@ def test_the_key_lies_under_its_own_password_only(
         assert row.key_box != other.key_box
 
 
-def test_another_password_keeps_the_key(
-    database: Database, head: Actor, keyring: Keyring
-) -> None:
+def test_another_password_keeps_the_key(database: Database, head: Actor, keyring: Keyring) -> None:
     doctor = confirm(database, doctor_of(database, keyring, head))
     with database.write() as session:
         accounts.change_password(
@@ -247,9 +245,7 @@ def test_whoever_sits_at_the_machine_can_reset_and_it_is_audited(
         assert last.seq >= 2
 
 
-def test_other_roles_need_another_key(
-    database: Database, head: Actor, keyring: Keyring
-) -> None:
+def test_other_roles_need_another_key(database: Database, head: Actor, keyring: Keyring) -> None:
     doctor = confirm(database, doctor_of(database, keyring, head))
     roles = frozenset({Role.TOWNSHIP_DOCTOR, Role.CONSULT_DESK})
     with database.write() as session:
@@ -277,9 +273,7 @@ def test_locked_people_are_out_and_somebody_can_always_unlock(
     with database.write() as session, pytest.raises(Refusal, match="last_admin"):
         people.lock(session, actor=head, user=head.user, keyring=keyring, now=NOW)
     with database.write() as session, pytest.raises(Refusal, match="last_admin"):
-        people.set_roles(
-            session, actor=head, user=head.user, roles=frozenset({Role.HEAD}), now=NOW
-        )
+        people.set_roles(session, actor=head, user=head.user, roles=frozenset({Role.HEAD}), now=NOW)
 
 
 @pytest.mark.parametrize("act", ["create", "lock", "unlock", "reset", "roles", "list"])
@@ -317,17 +311,13 @@ def test_who_is_no_admin_sees_nothing_of_it(
         assert caught.value.code == "members.no_such_person"
 
 
-def test_people_have_only_roles_that_their_member_can_give(
-    database: Database, head: Actor
-) -> None:
+def test_people_have_only_roles_that_their_member_can_give(database: Database, head: Actor) -> None:
     for roles in (frozenset[Role](), frozenset({Role.CONSORTIUM_ADMIN})):
         with database.write() as session, pytest.raises(Refusal, match=r"members\.roles"):
             people.create(session, actor=head, login="new", name="新", roles=roles, now=NOW)
 
 
-def test_people_are_listed_page_by_page(
-    database: Database, head: Actor, keyring: Keyring
-) -> None:
+def test_people_are_listed_page_by_page(database: Database, head: Actor, keyring: Keyring) -> None:
     for number in range(4):
         with database.write() as session:
             people.create(

@@ -104,9 +104,10 @@ def test_joining_has_two_steps(folder: Path, world: tuple[Shared, Member, Member
     second = make(folder, "yunling", "clinic")
     assert shared.submit(ADD, dict(second.made.facts), sender="consortium") == ""
     assert shared.values["member:yunling"]["state"] == "invited"
-    assert code_of(
-        shared.submit(DIRECTORY, {"details": "x"}, sender="yunling")
-    ) == "members.not_joined"
+    assert (
+        code_of(shared.submit(DIRECTORY, {"details": "x"}, sender="yunling"))
+        == "members.not_joined"
+    )
     assert shared.submit(SIGN, second.charter_signature(shared), sender="yunling") == ""
     assert shared.values["member:yunling"]["state"] == "joined"
     again = shared.submit(SIGN, second.charter_signature(shared), sender="yunling")
@@ -170,9 +171,7 @@ def test_person_keys_hold_until_they_end(shared: Shared, clinic: Member) -> None
     assert shared.values[f"key:{model.kid(new)}"]["until"] is None
     again = shared.submit(ADD, clinic.list(keys=[old]), sender="consortium")
     assert code_of(again) == "members.key_known"
-    gone = shared.submit(
-        REVOKE, clinic.list(kind=model.REVOKE, ends=[kid]), sender="consortium"
-    )
+    gone = shared.submit(REVOKE, clinic.list(kind=model.REVOKE, ends=[kid]), sender="consortium")
     assert code_of(gone) == "members.key_gone"
 
 
@@ -221,9 +220,7 @@ def test_another_members_seal_signs_no_list(
 def test_a_list_from_another_consortium_does_not_count(shared: Shared, clinic: Member) -> None:
     other = statements.charter_hash(b"another")
     signer = SeedSigner(b"\x09" * 32)
-    entry = key_entry(
-        signer, "person", "shiqiao", holder=HOLDER, roles=("head",), charter=other
-    )
+    entry = key_entry(signer, "person", "shiqiao", holder=HOLDER, roles=("head",), charter=other)
     bare = {"member": "shiqiao", "by": clinic.seal.key_id, "keys": [entry]}
     foreign = signed(model.ADD, bare, clinic.seal, charter=other)
     assert code_of(shared.submit(ADD, foreign, sender="consortium")) == "members.key_proof"
@@ -312,9 +309,7 @@ def make_once(folder: Path) -> Member:
 
 
 @given(seed=st.integers(0, 2**32))
-def test_mixed_lists_are_never_admitted(
-    world: tuple[Shared, Member, Member], seed: int
-) -> None:
+def test_mixed_lists_are_never_admitted(world: tuple[Shared, Member, Member], seed: int) -> None:
     """Signatures, proofs and keys taken from good lists and put together anew."""
     rng = random.Random(seed)
     shared, clinic = copy.deepcopy(world[0]), world[2]

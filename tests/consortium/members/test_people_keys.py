@@ -132,9 +132,7 @@ def test_the_directory_is_told_anew_by_its_member(world: World) -> None:
     head = world.person(station, joined.link.token, login="wang", name="王院长")
     told = SHIQIAO | {"phone": "0571-2", "services": ["pediatrics"]}
     with station.database.write() as session:
-        directory.publish(
-            session, actor=head, told=told, post=station.post, now=world.clock.now()
-        )
+        directory.publish(session, actor=head, told=told, post=station.post, now=world.clock.now())
         with pytest.raises(Refusal, match=r"members\.details"):
             directory.publish(
                 session, actor=head, told=told | {"phone": "call me"}, post=station.post,

@@ -81,14 +81,10 @@ def test_only_the_seal_that_the_ledger_names_signs(
     with database.write() as session:
         for upload in (other, foreign):
             with pytest.raises(Refusal, match="seal_other"):
-                Seals(tmp_path).sign(
-                    session, "shiqiao", PASSPHRASE, b"m", now=NOW, upload=upload
-                )
+                Seals(tmp_path).sign(session, "shiqiao", PASSPHRASE, b"m", now=NOW, upload=upload)
         for upload in (b"", b"{}", b"[1]", b"\xff", b"x" * 5000, other.replace(b"box", b"bix")):
             with pytest.raises(Refusal, match="seal_file"):
-                Seals(tmp_path).sign(
-                    session, "shiqiao", PASSPHRASE, b"m", now=NOW, upload=upload
-                )
+                Seals(tmp_path).sign(session, "shiqiao", PASSPHRASE, b"m", now=NOW, upload=upload)
 
 
 def test_a_seal_bound_to_another_key_or_member_does_not_open() -> None:
