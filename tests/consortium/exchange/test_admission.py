@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from consortium.exchange import jws, state
@@ -12,7 +12,6 @@ from consortium.exchange.answers import Status
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import Envelope, unpack
 from consortium.exchange.header import Lane
-from consortium.exchange.tables import EntryRow, FeedRow
 from consortium.kernel.database import Database
 from tests.consortium.exchange.pens import SEALED, Hub, Pen, digest_of, header_of, verdict
 
@@ -376,19 +375,6 @@ def test_nothing_is_written_when_the_disk_is_full(
     assert hub.size() == 1
     assert hub.value("case:c1") is None
     assert hub.verdicts(raw) == ["ok"]
-
-
-# ---------------------------------------------------------------- who sees it
-
-
-def test_a_refused_exchange_is_in_its_senders_feed_alone(both: Hub) -> None:
-    hub, a = both, both.pens["a"]
-    hub.admit(a.open("c1"), a.open("c1"))
-    with hub.database.read() as session:
-        rows = session.execute(select(FeedRow.member, FeedRow.index).where(FeedRow.index > 0))
-        assert {tuple(row) for row in rows} == {("a", 1), ("lead", 1), ("a", 2)}
-        kept = session.get_one(EntryRow, 2)
-        assert (kept.verdict, kept.facts is None) == ("test.open", False)
 
 
 def test_each_answer_stands_at_its_place(hub: Hub, a: Pen) -> None:

@@ -134,6 +134,16 @@ def test_erased_facts_and_bodies_leave_the_hash_as_it_was(hub: Hub) -> None:
     assert checked(hub, "lead") == before
 
 
+def test_a_refused_exchange_is_in_its_senders_feed_alone(hub: Hub) -> None:
+    a = hub.pens["a"]
+    hub.admit(a.open("c1"), a.open("c1"))
+    with hub.database.read() as session:
+        rows = session.execute(select(FeedRow.member, FeedRow.index).where(FeedRow.index > 0))
+        assert {tuple(row) for row in rows} == {("a", 1), ("lead", 1), ("a", 2)}
+        kept = session.get_one(EntryRow, 2)
+        assert (kept.verdict, kept.facts is None) == ("test.open", False)
+
+
 # ---------------------------------------------------------------- shared state
 
 
