@@ -185,7 +185,8 @@ def keys(seen: CaseView) -> list[Key]:
     for action, icon, key in _KEYS[seen.side]:
         if action not in seen.can:
             continue
-        aside = action in (Action.CLAIM, Action.CANCEL, Action.CORRECT)
+        danger = action in (Action.DECLINE, Action.CANCEL, Action.NO_SHOW)
+        aside = danger or action in (Action.CLAIM, Action.CORRECT)
         tail = f"/{_PAGES[action]}" if action in _PAGES else f"?act={action.value}#act"
         found.append(
             Key(
@@ -195,7 +196,7 @@ def keys(seen: CaseView) -> list[Key]:
                 icon=icon,
                 key=key,
                 main=not aside and not any(one.main for one in found),
-                danger=action in (Action.DECLINE, Action.CANCEL, Action.NO_SHOW),
+                danger=danger,
             )
         )
     return found
