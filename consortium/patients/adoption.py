@@ -83,14 +83,9 @@ def adopt(
         return Adopted(held, "same")
     disputed = held or other
     made = writing.create(
-        session,
-        member,
-        entry,
-        by=source,
-        now=now,
-        received=(sent_id, raw, source),
+        session, member, entry, by=source, now=now, received=(sent_id, raw, source),
         disputed_with="" if disputed is None else disputed.id,
-    )
+    )  # fmt: skip
     if disputed is None:
         return Adopted(made, "new")
     _ask_a_person(session, made, now=now)

@@ -112,21 +112,21 @@ def _keep(
     if source == member and any(one.patient != patient for one in held):
         raise conflict("record.patient")
     old = next((one for one in held if one.patient == patient), None)
-    if old is not None and old.raw == raw and old.case_id == case:
-        return _record(old)
     if old is not None:
+        if old.raw == raw and old.case_id == case:
+            return _record(old)
         old.latest = 0
         session.execute(delete(IdentifierTable).where(IdentifierTable.resource == old.id))
         session.flush()
     stretch = disclosure.when(resource)
+    last = store.last_version(session, member=member, source=source, kind=kind, fhir_id=fhir_id)
     row = ResourceTable(
         id=new_id(now),
         member=member,
         source=source,
         type=kind,
         fhir_id=fhir_id,
-        version=1
-        + store.last_version(session, member=member, source=source, kind=kind, fhir_id=fhir_id),
+        version=1 + last,
         latest=1,
         patient=patient,
         exchange=exchange,
@@ -138,12 +138,16 @@ def _keep(
     )
     session.add(row)
     session.flush()
+    _index(session, row, resource)
+    return _record(row)
+
+
+def _index(session: Session, row: ResourceTable, resource: Mapping[str, Any]) -> None:
     session.add_all(
         IdentifierTable(resource=row.id, system=system, value=value)
         for system, value in fhir.identifiers(resource)
     )
     session.flush()
-    return _record(row)
 
 
 def fits(

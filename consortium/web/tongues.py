@@ -9,7 +9,7 @@ from typing import Final
 
 from consortium.words import Lang
 
-_HAN: Final = "\u3400-\u4dbf\u4e00-\u9fff"
+_HAN: Final = f"{chr(0x3400)}-{chr(0x4DBF)}{chr(0x4E00)}-{chr(0x9FFF)}"
 _RUN: Final = re.compile(
     rf"[{_HAN}](?:[{_HAN}0-9 \u00b7\u2018-\u201d\u3001-\u301f\uff00-\uffef.:,;()-]*[{_HAN}])?"
 )

@@ -50,6 +50,10 @@ def _teleconsult_booking() -> None:
             "member", "exchange", name=op.f("uq_teleconsult_booking_member_exchange")
         ),
     )
+    _teleconsult_booking_indices()
+
+
+def _teleconsult_booking_indices() -> None:
     with op.batch_alter_table("teleconsult_booking", schema=None) as batch_op:
         batch_op.create_index(
             batch_op.f("ix_teleconsult_booking_member_patient"), ["member", "patient"], unique=False

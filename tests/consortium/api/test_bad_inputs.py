@@ -4,7 +4,6 @@ The number in a test's name is the row; test_bad_inputs_table.py says of every r
 proved.
 """
 
-import base64
 import gzip
 from collections.abc import Mapping
 
@@ -14,7 +13,6 @@ from httpx2 import Response
 from sqlalchemy import select
 
 from consortium import words
-from consortium.cli.demo_people import person
 from consortium.exchange import jws
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.answers import read as read_answer
@@ -375,49 +373,3 @@ def test_a_workstation_is_no_hub(common_world: World) -> None:
     for path in ("/sync/hello", "/blobs", "/sync/join"):
         answer = common_world.client("shiqiao").post(path, content=b"x", headers=BYTES)
         assert problem(answer) == (404, "sync.path")
-
-
-# ---------------------------------------------------------------- who asks
-
-
-def basic(name: str, password: str) -> dict[str, str]:
-    token = base64.b64encode(f"{name}:{password}".encode()).decode()
-    return {"authorization": f"Basic {token}"}
-
-
-def test_row_65_the_sixth_wrong_password_of_a_program_waits(own_world: World) -> None:
-    client = own_world.client("yunling")
-    for _ in range(5):
-        answer = client.get("/fhir/R4/Patient", headers=basic("bai", "not this one"))
-        assert outcome(answer) == (401, "login", "members.sign_in_wrong")
-    answer = client.get("/fhir/R4/Patient", headers=basic("bai", person("bai").password))
-    assert outcome(answer) == (429, "throttled", "members.throttled")
-    assert "retry-after" in answer.headers
-
-
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic \xb2", "Basic AAA", "Bearer x", "Basic " + "A" * 20_000, "\xff"]
-)
-def test_row_65_a_header_that_says_nobody_is_nobody(common_world: World, header: str) -> None:
-    answer = common_world.client("shiqiao").get(
-        "/fhir/R4/Patient", headers={b"authorization": header.encode("latin-1")}
-    )
-    assert outcome(answer) == (401, "login", "fhir.sign_in")
-
-
-def test_row_65_a_name_with_a_nul_is_nobodys(common_world: World) -> None:
-    answer = common_world.client("shiqiao").get("/fhir/R4/Patient", headers=basic("a\0", "b" * 200))
-    assert answer.status_code == 401
-
-
-def test_row_66_a_foreign_host_reaches_no_door(common_world: World) -> None:
-    for path in ("/fhir/R4/metadata", "/ledger/checkpoint", "/metrics", "/healthz", "/readyz"):
-        answer = common_world.client("hub").get(path, headers={"host": "evil.test"})
-        assert answer.status_code == 403
-        assert "web.host" in answer.text
-    answer = common_world.client("hub").get("/fhir/R4/Patient", headers={"host": "evil.test"})
-    assert outcome(answer) == (403, "security", "web.host")
-    foreign = common_world.client("hub").post(
-        "/sync/hello", content=b"x", headers=BYTES | {"origin": "http://["}
-    )
-    assert problem(foreign) == (403, "web.origin")

@@ -1,5 +1,6 @@
 """The pages of a consortium in one process: an app a node, browsers signed in as its people."""
 
+import hashlib
 import re
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -53,6 +54,10 @@ class PageNode:
         return LinkState(online=True, since=now, last_sync=now)
 
 
+PLACE = hashlib.sha256(b"testclient\ntestclient").digest()
+"""Where the test client is, as the guard sees it."""
+
+
 class Pages:
     """Every node of a world with its pages."""
 
@@ -103,7 +108,7 @@ class Pages:
         """A browser in which this person is signed in now."""
         member = PEOPLE[who][0]
         app = self.apps[member]
-        token, _ = app.state.sessions.open(UserId(who), now=self.world.now)
+        token, _ = app.state.sessions.open(UserId(who), now=self.world.now, place=PLACE)
         client = TestClient(app, base_url=BASE, follow_redirects=False)
         client.cookies.set(session_cookie(app.state.node.id), token)
         with app.state.node.database.write() as session:

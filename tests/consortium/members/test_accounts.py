@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from consortium.audit import service as audit
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.errors import Refusal
 from consortium.kernel.ids import UserId
 from consortium.members import accounts, box, passwords, people, statements, store
 from consortium.members.keyring import Keyring
@@ -387,16 +387,3 @@ def test_no_password_is_stretched_while_the_database_is_held(
         with pytest.raises(Refusal, match=r"members\.sign_in_wrong"):
             enter(name, "not this one")
     assert held == [False] * 4
-
-
-def test_one_address_guesses_thirty_times_whatever_the_name() -> None:
-    tries, moment = Tries(), NOW
-    for _ in range(30):
-        tries.refuse_if_many("10.0.0.7", now=moment)
-        tries.count("10.0.0.7", now=moment)
-        moment += timedelta(seconds=20)
-    with pytest.raises(Refusal, match=r"members\.throttled_here") as caught:
-        tries.refuse_if_many("10.0.0.7", now=moment)
-    assert caught.value.kind is RefusalKind.THROTTLED
-    tries.refuse_if_many("10.0.0.8", now=moment)
-    tries.refuse_if_many("10.0.0.7", now=NOW + timedelta(minutes=15))

@@ -136,7 +136,7 @@ def test_a_booking_from_the_form_to_both_lists(stage: Stage) -> None:
     publish(stage, "08:30", "09:00")
     patient = stage.world.patient("han")
     page = stage.get("han", f"/bookings/new?patient={patient}")
-    assert "协议S1款，本月还剩 12 次" in words(page)
+    assert "协议 S1 款，本月还剩 12 次" in words(page)
     assert "号源截至" in page
     slot = slots_of(page)[0]
     told = form(patient, page, slot)
