@@ -10,7 +10,7 @@ from playwright.sync_api import Page
 from consortium import words
 from tests.browser.site import AXE_TAGS, axe
 
-PAGES_MAX = 60
+PAGES_MAX = 80
 _ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}")
 _VALUE = re.compile(r"(?<!\bact)=[^&]*")
 _FILES = re.compile(r"/file(s/.*)?$|/consent$|^/fhir/|^/static/")
@@ -60,7 +60,7 @@ def kind(path: str) -> str:
 
 
 def reach(page: Page, base: str, start: tuple[str, ...], known: set[str]) -> list[str]:
-    """Paths that can be reached by links from some pages: those, and one of each further kind.
+    """Paths that can be reached by links from some pages: those, and one of each new kind.
 
     Args:
         page: of a signed-in person.
@@ -69,19 +69,22 @@ def reach(page: Page, base: str, start: tuple[str, ...], known: set[str]) -> lis
         known: kinds of pages that somebody has seen; filled further.
     """
     found: list[str] = []
-    waiting = list(start)
-    known |= {kind(one) for one in start}
-    while waiting and len(found) < PAGES_MAX:
+    waiting, seen = list(start), {kind(one) for one in start}
+    for _ in range(PAGES_MAX):
+        if not waiting:
+            break
         path = waiting.pop(0)
         answer = page.goto(base + path, wait_until="domcontentloaded")
         assert answer is not None
         if "text/html" not in answer.headers.get("content-type", ""):
             continue
-        found.append(path)
+        if path in start or kind(path) not in known:
+            found.append(path)
         for href in _own(page.evaluate(LINKS), base):
-            if kind(href) not in known:
-                known.add(kind(href))
+            if kind(href) not in seen:
+                seen.add(kind(href))
                 waiting.append(href)
+    known |= seen
     return found
 
 
