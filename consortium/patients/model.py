@@ -184,7 +184,10 @@ def _check_birth(entry: Entry, *, now: datetime) -> None:
 
 
 def _overlap(one: str, other: str) -> bool:
-    (start, end), (other_start, other_end) = bounds(one), bounds(other)
+    try:
+        (start, end), (other_start, other_end) = bounds(one), bounds(other)
+    except ValueError:  # typed, and no date
+        return False
     return start < other_end and other_start < end
 
 

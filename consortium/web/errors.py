@@ -48,7 +48,7 @@ CODES: Final[Mapping[str, HTTPStatus]] = {
 }
 """Codes whose status is not that of their kind."""
 RETRY_S: Final = {"web.running": "2", "web.full": "60"}
-KEPT: Final = frozenset({"web.control", "web.encoding", "web.full"})
+KEPT: Final = frozenset({"web.control", "web.encoding", "web.full", "web.sent_already"})
 """After these the page shows what was typed, since nothing else has it."""
 PROGRAMS: Final = ("/fhir/", "/sync/", "/intake", "/blobs", "/ledger/", "/healthz", "/readyz")
 """Doors that programs use: they get problem details, whatever they accept."""

@@ -1,10 +1,13 @@
-"""The form of a request: read strictly, and carried out once at a time.
+"""The form of a request: read strictly, and carried out once.
 
 A form carries the id of the exchange that it will send. While the first press is under way a
-second one waits for it, and then finds it done; only when that takes too long is it told so.
+second one waits for it, and then finds it done; only when that takes too long is it told so. The
+same form with other words, sent from a page that was gone back to, is refused: what was sent is
+sent, and nobody may believe that the change went along.
 """
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -21,6 +24,10 @@ FIELD_MAX_BYTES: Final = 1024 * 1024
 PATIENCE_S: Final = 5.0
 Running = dict[tuple[bytes, str], asyncio.Event]
 """Forms under way, by session and exchange (`app.state.running`)."""
+Sent = dict[tuple[str, str], bytes]
+"""What was sent under which path and exchange, hashed (`app.state.sent`); of this process."""
+SENT_MAX: Final = 10_000
+_UNTOLD: Final = frozenset({"csrf", "do", "keep", "password", "passphrase", "lock_password"})
 
 
 async def read(request: Request) -> FormData:
@@ -59,7 +66,8 @@ async def once(request: Request, session: SignIn | None, form: FormData) -> Asyn
     """Hold back a form whose twin is under way.
 
     Raises:
-        Refusal: `web.running` when that takes longer than `PATIENCE_S`.
+        Refusal: `web.running` when that takes longer than `PATIENCE_S`; `web.sent_already` for one
+            that was sent with other words.
     """
     exchange = form.get("exchange")
     if session is None or not isinstance(exchange, str) or not exchange:
@@ -73,8 +81,32 @@ async def once(request: Request, session: SignIn | None, form: FormData) -> Asyn
                 await running[key].wait()
     except TimeoutError:
         raise conflict("web.running") from None
+    sent: Sent = request.app.state.sent
+    if sent.get((request.url.path, exchange), _digest(form)) != _digest(form):
+        raise invalid("web.sent_already")
     running[key] = asyncio.Event()
     try:
         yield
     finally:
         running.pop(key).set()
+
+
+def remember(request: Request) -> None:
+    """The form of this request was carried out."""
+    form: FormData | None = getattr(request.state, "fields", None)
+    exchange = form.get("exchange") if form is not None else None
+    if form is None or not isinstance(exchange, str) or not exchange:
+        return
+    sent: Sent = request.app.state.sent
+    if len(sent) >= SENT_MAX:
+        sent.clear()
+    sent[request.url.path, exchange] = _digest(form)
+
+
+def _digest(form: FormData) -> bytes:
+    told = [
+        f"{name}={value}\0"
+        for name, value in form.multi_items()
+        if isinstance(value, str) and name not in _UNTOLD
+    ]
+    return hashlib.sha256("".join(told).encode()).digest()

@@ -74,7 +74,7 @@ def install(app: FastAPI, node: WebNode) -> None:
     """Give the app its pages. The app's own routes for programs come before, or after, as well."""
     app.state.node = node
     app.state.sessions = Sessions(idle=timedelta(minutes=node.settings.idle_lock_min))
-    app.state.running = {}
+    app.state.running, app.state.sent = {}, {}
     app.state.event_threads = CapacityLimiter(events.THREADS)
     app.add_middleware(Guard)
     errors.install(app)

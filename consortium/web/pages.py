@@ -35,7 +35,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from consortium import words
-from consortium.web import tongues, wording
+from consortium.web import forms, tongues, wording
 from consortium.web.icons import icon
 from consortium.web.language import language
 from consortium.web.wording import HTML_LANG, Look, t, written
@@ -144,6 +144,8 @@ def fragment(request: Request, template: str, *, status: int = 200, **values: An
 
 def after(request: Request, href: str, *, toast: str = "") -> Response:
     """Go on to a page after an act, with a word (key) that says it was done."""
+    if toast and not request.url.path.startswith("/drafts/"):
+        forms.remember(request)
     if request.headers.get("HX-Request"):
         response = Response(status_code=204, headers={"HX-Redirect": href})
     else:

@@ -15,17 +15,19 @@ from consortium.kernel.actor import Actor
 from consortium.kernel.ids import UserId
 from consortium.members import accounts
 from consortium.patients import snapshot
-from consortium.patients.model import Patient
+from consortium.patients.model import Entry, Patient
 from consortium.patients.snapshot import Noted, Snapshot
 from consortium.records import library
 from consortium.records.library import Record
 from consortium.web.names import member_name
 from consortium.web.pages import said
+from consortium.web.views import Act, Side
 from consortium.web.views import Patient as Banner
-from consortium.web.wording import t
+from consortium.web.wording import t, when
 
 VIEWERS_SHOWN: Final = 8
 RECORDS_SHOWN: Final = 20
+COMPARED: Final = ("name", "number", "sex", "birth", "phone", "address")
 _VITALS: Final = {loinc: name for name, (loinc, *_units) in VITALS.items()}
 
 
@@ -232,3 +234,29 @@ def _looked(session: Session, patient: Patient) -> list[Looked]:
         what = t(key) if words.known(key) else t("patient.did.other")
         found.setdefault((who, what, f"{event.at:%Y%m%d%H%M}"), Looked(who, what, event.at))
     return list(found.values())[:VIEWERS_SHOWN]
+
+
+def two_sides(session: Session, patient: Patient, mine: Entry) -> list[Side]:
+    """What somebody else made of a patient meanwhile, beside what was typed: where they differ."""
+    account = accounts.find(session, UserId(patient.updated_by))
+    apart = [one for one in COMPARED if getattr(mine, one).strip() != getattr(patient, one)]
+    return [
+        Side(
+            title=t("patient.changed_by", when=when(patient.updated_at)),
+            who=account.actor.name if account is not None else "",
+            lines=[_told(one, getattr(patient, one)) for one in apart],
+            act=Act(t("patient.changed_look"), f"/patients/{patient.id}"),
+        ),
+        Side(
+            title=t("patient.changed_mine"),
+            who="",
+            lines=[_told(one, getattr(mine, one)) for one in apart],
+            act=Act(t("patient.changed_use"), "#entry"),
+        ),
+    ]
+
+
+def _told(field: str, value: str) -> tuple[str, str]:
+    key = f"patients.sex.{value}"
+    shown = t(key) if field == "sex" and words.known(key) else value
+    return t(f"patient.{field}"), shown or "—"

@@ -30,7 +30,7 @@ from consortium.web.pages import after as go_on
 from consortium.web.pages import look_of, render
 from consortium.web.reading import whole
 from consortium.web.search import Hit
-from consortium.web.views import Option
+from consortium.web.views import Option, Side
 from consortium.web.wording import t, written
 
 router = APIRouter(route_class=PageRoute)
@@ -168,7 +168,14 @@ def correct(
                 now=now,
             )
     except Refusal as refusal:
-        return _form(request, dict(fields), refusal=refusal, patient=found)
+        given: dict[str, Any] = dict(fields)
+        sides: Sequence[Side] = ()
+        if refusal.code == "patients.changed":
+            # seen beside the other, a second press is a decision
+            given["version"] = str(found.version)
+            with written(look_of(request)):
+                sides = patient_views.two_sides(session, found, _entry(fields))
+        return _form(request, given, refusal=refusal, patient=found, sides=sides)
     return go_on(request, f"/patients/{patient}", toast="patient.toast.corrected")
 
 
@@ -186,6 +193,7 @@ def _form(
     refusal: Refusal | None = None,
     alike: Sequence[Patient] = (),
     patient: Patient | None = None,
+    sides: Sequence[Side] = (),
 ) -> Response:
     with written(look_of(request)):
         view = None if refusal is None else refused(refusal)
@@ -202,6 +210,7 @@ def _form(
         alike=alike,
         ways={one.id: _onward(str(given.get("to", "")), one.id) for one in alike},
         patient=patient,
+        sides=sides,
         sexes=sexes,
         kinds=kinds,
         reasons=reasons,

@@ -26,6 +26,7 @@ from consortium.cli.demo_contract import make_contract
 from consortium.cli.demo_people import person
 from consortium.cli.demo_world import Cable, DemoWorld, PastClock, found
 from consortium.main import create_app
+from consortium.referrals.content import ReportText
 from consortium.scheduling.model import SessionKind
 from consortium.settings import Settings
 from consortium.wiring import Node
@@ -59,6 +60,12 @@ def _found(home: Path) -> None:
         case = story.refer("wu", "cardiology", "urgent", "血压难以控制，请评估并调整用药。")
         declined = story.refer("he", "neurology", "routine", "颈肩痛伴手麻，请评估。")
         story.decline(declined, "manage_locally", "可先行颈椎牵引与理疗。")
+        reported = story.refer("zhong", "nephrology", "urgent", "蛋白尿加重，请评估肾功能。")
+        story.accept(reported, date=world.clock.now() + timedelta(days=1))
+        story.arrive(reported)
+        story.report(
+            reported, ReportText("慢性肾脏病 3 期", "肾小球滤过率 48", "低盐饮食，月后复查")
+        )
         story.book("li", "cardiology", "空腹血糖 11.8，请调整方案。", after=story.until)
         world.clock.pass_s(60)
         world.settle()
@@ -166,6 +173,7 @@ def open_copy(original: Path, home: Path) -> Iterator[World]:
     told = json.loads((home / _READY).read_text(encoding="utf-8"))
     world = build(home, told, now=datetime.fromisoformat(told["now"]))
     try:
+        world.settle()  # until then nobody knows whether there is a link
         yield world
     finally:
         world.close()
