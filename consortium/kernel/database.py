@@ -30,7 +30,7 @@ from sqlalchemy.types import TypeDecorator
 from consortium.kernel.time import from_ms, to_ms
 
 _NO_ROOM = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
-_PG_FULL = "53100"
+_PG_FULL, _SQLITE_FULL = "53100", "database or disk is full"
 CONNECTIONS_MAX = 90
 """Two for each of the 40 threads of pages (a page's own, and the shell round it), and some for
 streams and jobs; below the 97 that a PostgreSQL gives as it comes."""
@@ -121,15 +121,20 @@ def _begin_writing(
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether something could not be written because there is no room for it."""
-    from sqlalchemy.exc import DBAPIError
+    """Whether something could not be written because there is no room for it.
 
-    if isinstance(error, DBAPIError):
-        cause = error.orig
+    SQLite may undo the whole transaction at once, and what comes then is that its savepoint is
+    gone: the reason stands behind it (sqlite.org/lang_transaction.html).
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _NO_ROOM:
+            return True
         # SQLite says it in these words for a page that finds no room (sqlite.org/rescode.html#full)
-        full = getattr(cause, "sqlstate", "") == _PG_FULL or "disk is full" in str(cause)
-        return full or (isinstance(cause, OSError) and is_full(cause))
-    return isinstance(error, OSError) and error.errno in _NO_ROOM
+        if getattr(seen, "sqlstate", "") == _PG_FULL or str(seen) == _SQLITE_FULL:
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _engine(url: str, *, pool_size: int) -> Engine:

@@ -45,10 +45,13 @@ CODES: Final[Mapping[str, HTTPStatus]] = {
     "web.encoding": HTTPStatus.BAD_REQUEST,
     "web.slow": HTTPStatus.REQUEST_TIMEOUT,
     "web.full": HTTPStatus.INSUFFICIENT_STORAGE,
+    "web.full_file": HTTPStatus.INSUFFICIENT_STORAGE,
 }
 """Codes whose status is not that of their kind."""
 RETRY_S: Final = {"web.running": "2", "web.full": "60"}
-KEPT: Final = frozenset({"web.control", "web.encoding", "web.full", "web.sent_already"})
+KEPT: Final = frozenset(
+    {"desk.draft_large", "web.control", "web.encoding", "web.full", "web.sent_already"}
+)
 """After these the page shows what was typed, since nothing else has it."""
 PROGRAMS: Final = ("/fhir/", "/sync/", "/intake", "/blobs", "/ledger/", "/healthz", "/readyz")
 """Doors that programs use: they get problem details, whatever they accept."""
@@ -258,7 +261,10 @@ def _storage(request: Request, error: Exception) -> Response:
     if not is_full(error):
         return _fault(request, error)
     _log.error("storage.full", path=_route(request))
-    return answer(request, Refusal(RefusalKind.UNAVAILABLE, "web.full"))
+    # a file may find no room before the fields beside it are known
+    unread = request.method not in SAFE and not hasattr(request.state, "fields")
+    code = "web.full_file" if unread and not for_programs(request) else "web.full"
+    return answer(request, Refusal(RefusalKind.UNAVAILABLE, code))
 
 
 def _route(request: Request) -> str:

@@ -28,5 +28,5 @@ def show(request: Request, session: Reading, actor: SignedIn, node: Node) -> Res
             evidence=witness.evidence(session),
             alarms=[sent(session, entry, actor=actor) for entry in alarms],
             link=link,
-            broken=is_broken(link),
+            broken=is_broken(session, link),
         )

@@ -22,8 +22,13 @@ from consortium.web.wording import length, look, t
 
 SLOW_MS = 1500
 CLOCK_OFF_MAX_S = 300
-BROKEN = ("sync.feed", "sync.other_leaf", "sync.fork", "receipt.", "proof.", "checkpoint.")
-"""Troubles, or beginnings of such, that mean: what the hub says does not fit what it said."""
+BROKEN = frozenset(
+    {
+        "sync.feed", "sync.other_leaf", "sync.fork", "ledger.note", "ledger.receipt",
+        "ledger.smaller", "ledger.split", "ledger.unproven",
+    }
+)  # fmt: skip
+"""Troubles that mean: what the hub says does not fit what it said."""
 
 
 def shell_of(request: Request) -> Shell | None:
@@ -71,7 +76,7 @@ def strip_of(session: Session, *, node: WebNode, actor: Actor) -> Strip:
         checked_to=checked_to(session),
         synced_at=link.last_sync,
         down_since=None if link.online else link.since,
-        broken=is_broken(link),
+        broken=is_broken(session, link),
     )
 
 
@@ -81,9 +86,9 @@ def checked_to(session: Session) -> int:
     return view.size if view is not None else 0
 
 
-def is_broken(link: LinkState) -> bool:
-    """Whether the ledger check failed."""
-    return link.trouble.startswith(BROKEN)
+def is_broken(session: Session, link: LinkState) -> bool:
+    """Whether the ledger check failed, now or ever: what was signed twice stays signed."""
+    return link.trouble in BROKEN or bool(witness.evidence(session, limit=1))
 
 
 def role_words(roles: frozenset[Role]) -> str:

@@ -7,15 +7,18 @@ scheduler runs: `World.settle` carries what is to be carried.
 
 import fcntl
 import json
+import logging
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import FastAPI
 from httpx2 import Response
 from starlette.testclient import TestClient
@@ -25,6 +28,7 @@ from consortium.cli.demo_cases import Story, half_day, working_days
 from consortium.cli.demo_contract import make_contract
 from consortium.cli.demo_people import person
 from consortium.cli.demo_world import Cable, DemoWorld, PastClock, found
+from consortium.kernel import log
 from consortium.main import create_app
 from consortium.referrals.content import ReportText
 from consortium.scheduling.model import SessionKind
@@ -157,6 +161,20 @@ class World:
     def close(self) -> None:
         for node in self.nodes.values():
             node.close()
+
+
+@contextmanager
+def logged() -> Iterator[StringIO]:
+    """What the product writes into its log, written as the product does."""
+    root = logging.getLogger()
+    handlers, level, stream = root.handlers[:], root.level, StringIO()
+    log.configure(level="DEBUG", stream=stream)
+    try:
+        yield stream
+    finally:
+        structlog.reset_defaults()
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def csrf_of(html: str) -> str:
