@@ -52,9 +52,9 @@ def _signed_by_three(world: World, contract: str) -> None:
     admin, clinic, hospital = world.desk("gaoyuan"), world.desk("tang"), world.desk("lin")
     for head, member in ((clinic, YUNLING), (hospital, LEAD)):
         head.goto("/")
-        row = head.locator(f"#act-{contract}").or_(head.locator(".work a[href*='/contracts/']"))
-        expect(row.first).to_be_visible(timeout=steps.SOON_MS)
-        row.first.click()
+        row = head.locator(f".work a[href='/contracts/{contract}']")
+        expect(row).to_be_visible(timeout=steps.SOON_MS)
+        row.click()
         expect(head.locator(".clauses")).to_contain_text(
             "每月接收云岭乡卫生院转来的病人，最多 20 人"
         )

@@ -14,7 +14,6 @@ from tests.browser.site import look
 from tests.browser.world import World
 
 pytestmark = pytest.mark.browser
-HOURS = (15, 16, 17)
 QUESTION = "心悸加重，请看动态心电图并指导用药。"
 
 
@@ -30,7 +29,6 @@ def both(world: World) -> World:
         )
         steps.seal(head, contract, member)
     steps.seal(world.desk("gaoyuan"), contract, HUB, world.nodes.home / SEAL_FILE)
-    expect(world.desk("tang").locator("body")).to_be_visible()
     world.desk("tang").goto(f"/contracts/{contract}")
     expect(world.desk("tang").locator("#contract .head .st")).to_contain_text(
         "生效中", timeout=steps.SOON_MS
