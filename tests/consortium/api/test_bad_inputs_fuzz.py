@@ -23,8 +23,8 @@ KINDS = (FORM, "multipart/form-data; boundary=x", "application/json", "applicati
          "text/plain", "application/fhir+json", "")  # fmt: skip
 HEADERS = {
     "last-event-id": "\xb2", "accept-language": "zh;q=\xb2", "if-none-match": '\xb2, "',
-    "if-modified-since": "x", "authorization": "Basic \xb2", "referer": "http://[", "hx-request": "true",
-    "accept": "application/json", "content-encoding": "gzip", "x-csrf-token": "\xff",
+    "if-modified-since": "x", "authorization": "Basic \xb2", "referer": "http://[",
+    "hx-request": "true", "accept": "application/json", "content-encoding": "gzip", "x-csrf-token": "\xff",
 }  # fmt: skip
 NAMES = (
     "name", "number", "birth", "sex", "phone", "address", "version", "exchange", "patient", "about",
@@ -134,8 +134,10 @@ def test_any_bytes_forms_and_headers_are_answered(
     elif method != "GET":
         json_value = st.recursive(
             st.none() | st.booleans() | st.floats() | st.text(max_size=20),
-            lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
-        )  # fmt: skip
+            lambda inner: (
+                st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4)
+            ),
+        )
         raw = st.binary(max_size=400) | json_value.map(lambda one: json.dumps(one).encode())
         sent["content"] = data.draw(raw)
         kind = data.draw(st.sampled_from(KINDS))
