@@ -24,7 +24,8 @@ KINDS = (FORM, "multipart/form-data; boundary=x", "application/json", "applicati
 HEADERS = {
     "last-event-id": "\xb2", "accept-language": "zh;q=\xb2", "if-none-match": '\xb2, "',
     "if-modified-since": "x", "authorization": "Basic \xb2", "referer": "http://[",
-    "hx-request": "true", "accept": "application/json", "content-encoding": "gzip", "x-csrf-token": "\xff",
+    "hx-request": "true", "accept": "application/json",
+    "content-encoding": "gzip", "x-csrf-token": "\xff",
 }  # fmt: skip
 NAMES = (
     "name", "number", "birth", "sex", "phone", "address", "version", "exchange", "patient", "about",
