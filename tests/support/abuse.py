@@ -77,7 +77,8 @@ class Watch:
 
 def forms(browser: Browser, *, pages: int = 60) -> list[tuple[Form, Button | None, str]]:
     """The forms of every page that a person can reach, one of each pattern."""
-    todo, seen = ["/"], set()
+    todo: list[str] = ["/"]
+    seen: set[str] = set()
     found: dict[tuple[str, str, str], tuple[Form, Button | None, str]] = {}
     while todo and len(seen) < pages:
         path = todo.pop(0)
