@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from consortium.words import Lang
 from tests.browser.preview import invented_words, preview_stage
-from tests.browser.site import Site, launch
+from tests.browser.site import DESK, Site, launch
 from tests.browser.world import World, founded, running
 from tests.support.serving import served
 from tests.support.web_stage import Stage
@@ -57,8 +58,13 @@ def original(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
 
 @pytest.fixture(scope="module")
 def world(
-    original: Path, tmp_path_factory: pytest.TempPathFactory, chromium: Browser
+    original: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    chromium: Browser,
+    request: pytest.FixtureRequest,
 ) -> Iterator[World]:
-    """Three real processes with the demo's story, for the tests of one file."""
-    with running(original, tmp_path_factory.mktemp("world") / "nodes", chromium) as made:
+    """Three real processes with the demo's story, for the tests of one file, in one view."""
+    home = tmp_path_factory.mktemp("world") / "nodes"
+    view: tuple[Lang, tuple[int, int]] = getattr(request, "param", ("zh", DESK))
+    with running(original, home, chromium, lang=view[0], size=view[1]) as made:
         yield made

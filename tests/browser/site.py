@@ -74,7 +74,7 @@ class Site:
             self.sign_in(page, lang)
         yield page
         context.close()
-        assert faults == []
+        assert faults == [], faults
 
     def sign_in(self, page: Page, lang: Lang = "zh") -> None:
         """Sign in, in a language."""

@@ -4,15 +4,29 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+import pytest
+from playwright.sync_api import Locator, Page, expect
 
+from consortium import words
 from consortium.cli.demo_patients import Sketch, number_of
 from consortium.cli.demo_people import LEAD, YUNLING, place
-from tests.browser.site import look
+from tests.browser.site import DESK, PHONE, look
 
 ANSWERS = {"routine": "1440", "urgent": "240", "emergency": "30"}
 SHARED = ("Patient", "Condition", "Observation", "DiagnosticReport", "DocumentReference")
 CASE = re.compile(r"/referrals/[0-9a-f]{8}-[0-9a-f-]{27}$")
+BOTH_VIEWS = pytest.mark.parametrize(
+    "world",
+    [
+        ("zh", DESK),
+        ("en", PHONE),
+        pytest.param(("zh", PHONE), marks=pytest.mark.slow),
+        pytest.param(("en", DESK), marks=pytest.mark.slow),
+    ],
+    indirect=True,
+    ids=lambda view: f"{view[0]}-{view[1][0]}",
+)
+"""A journey in both languages and at both widths; crossed over in the long tier."""
 SOON_MS = 10_000
 """For what travels over a link: a clinic asks the hub every second."""
 
@@ -30,9 +44,32 @@ class Files:
         return path
 
 
-def press(page: Page, words: str) -> None:
-    """Press the one button or link of these words."""
-    either = page.get_by_role("button", name=words).or_(page.get_by_role("link", name=words))
+def told(page: Page, key: str, **params: object) -> str:
+    """The words of a key in the language of a page."""
+    return words.say(key, (page.get_attribute("html", "lang") or "")[:2], **params)
+
+
+def sees(where: Locator, key: str, **params: object) -> None:
+    """Wait until these words are read there; what travels over a link needs a moment."""
+    expect(where).to_contain_text(told(where.page, key, **params), timeout=2 * SOON_MS)
+
+
+def reads(where: Locator, key: str, **patterns: str) -> None:
+    """Wait until a sentence is read there whose parameters look like these."""
+    expect(where).to_contain_text(
+        re.compile(told(where.page, key, **patterns)), timeout=2 * SOON_MS
+    )
+
+
+def numbered(where: Locator) -> None:
+    """Wait until a ledger number is read there."""
+    reads(where, "shell.ledger_no", n=r"\d+")
+
+
+def press(page: Page, key: str) -> None:
+    """Press the first button or link of these words."""
+    name = told(page, key)
+    either = page.get_by_role("button", name=name).or_(page.get_by_role("link", name=name))
     either.filter(visible=True).first.click()
 
 
@@ -82,33 +119,33 @@ def send(page: Page) -> str:
 def seal(page: Page, contract: str, member: str, file: Path | None = None) -> None:
     """Read a contract and put the member's seal to it."""
     page.goto(f"/contracts/{contract}")
-    press(page, "用本机构印章签署")
+    press(page, "contract.sign.act")
     page.fill("#passphrase", place(member).seal_passphrase)
     if file is not None:
         page.set_input_files("#seal", file)
-    press(page, "用本机构印章签署")
+    press(page, "contract.sign.act")
     page.wait_for_url(re.compile(rf"/contracts/{contract}$"))
 
 
 def propose(admin: Page, *, quota: str) -> str:
     """Draft Yunling's contract in the form, its terms told in plain words beside it; propose it."""
     admin.goto("/contracts")
-    press(admin, "起草协议")
+    press(admin, "contract.page.new")
     expect(admin.locator("#clinic")).to_have_value(YUNLING)
-    press(admin, "开始起草")
+    press(admin, "contract.form.begin")
     admin.wait_for_url("**/contracts/drafts/*")
     admin.fill("#title", "云岭乡卫生院双向转诊与远程会诊协议")
     _terms(admin, 1, "cardiology.referral", quota=quota)
-    press(admin, "加一项服务")
+    press(admin, "contract.form.add")
     expect(admin.locator("[name='s1.quota']")).to_have_value(quota)
     _terms(admin, 2, "cardiology.teleconsult", quota=quota)
     for name, values in (("types", SHARED), ("purposes", ("TREAT",))):
         for value in values:
             admin.check(f"[name={name}][value={value}]")
-    expect(admin.locator("#preview")).to_contain_text(f"最多 {quota} 人")
-    expect(admin.locator("#preview")).to_contain_text("可以提出")
+    expect(admin.locator("#preview")).to_contain_text(quota)
+    sees(admin.locator("#preview"), "contract.form.sound")
     look(admin, "contract-draft")
-    press(admin, "提出，请各方签署")
+    press(admin, "contract.form.propose")
     expect(admin.locator("#contract-title")).to_be_visible(timeout=SOON_MS)
     return admin.url.rpartition("/")[2].partition("?")[0]
 

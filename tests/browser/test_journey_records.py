@@ -7,13 +7,13 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from consortium.cli.demo_patients import SKETCHES, Sketch, number_of
-from consortium.cli.demo_people import HUB, LEAD, YUNLING
+from consortium.cli.demo_people import HUB, LEAD, YUNLING, place
 from consortium.cli.demo_world import SEAL_FILE
 from tests.browser import steps
 from tests.browser.site import look
 from tests.browser.world import World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
 QUESTION = "心悸加重，请看动态心电图并指导用药。"
 
 
@@ -30,9 +30,7 @@ def both(world: World) -> World:
         steps.seal(head, contract, member)
     steps.seal(world.desk("gaoyuan"), contract, HUB, world.nodes.home / SEAL_FILE)
     world.desk("tang").goto(f"/contracts/{contract}")
-    expect(world.desk("tang").locator("#contract .head .st")).to_contain_text(
-        "生效中", timeout=steps.SOON_MS
-    )
+    steps.sees(world.desk("tang").locator("#contract .head .st"), "contract.state.in_force")
     return world
 
 
@@ -49,19 +47,19 @@ def test_a_week_is_published_and_a_time_booked(both: World) -> None:
     look(specialist, "slots")
     specialist.select_option("#see-service", "cardiology")
     specialist.select_option("#see-kind", "teleconsult")
-    steps.press(specialist, "换一下")
+    steps.press(specialist, "slots.apply")
     free = specialist.locator(".week .sl.pick input")
     places = [free.nth(place).get_attribute("value") for place in range(3)]
     for value in places:
         specialist.check(f".week input[value='{value}']")
-    steps.press(specialist, "签名发布")
+    steps.press(specialist, "slots.publish")
     expect(specialist.locator(".sessions .st.green")).not_to_have_count(0, timeout=steps.SOON_MS)
 
     patient = steps.register(doctor, _somebody("费立本", "1955-12-06"))
     case = _book(doctor, patient, place=0)
-    expect(doctor.locator("#booking .st").first).to_contain_text("已约定", timeout=steps.SOON_MS)
+    steps.sees(doctor.locator("#booking .st").first, "booking.state.booked")
     look(doctor, "booking")
-    expect(doctor.locator("#booking .thread .rcpt a").first).to_contain_text("账本")
+    steps.numbered(doctor.locator("#booking .thread .rcpt a").first)
     specialist.goto("/bookings")
     expect(specialist.locator(f"#booking-{case}")).to_contain_text("费立本", timeout=steps.SOON_MS)
 
@@ -70,7 +68,7 @@ def _chosen(doctor: Page, patient: str, *, place: int) -> str:
     """A filled booking form; gives the slot."""
     doctor.goto(f"/bookings/new?patient={patient}")
     doctor.select_option("[name=service]", "cardiology")
-    steps.press(doctor, "看空号")
+    steps.press(doctor, "bookings.form.show")
     slot = doctor.locator(".days [name=slot]").nth(place)
     expect(slot).to_be_attached()
     name = slot.get_attribute("value")
@@ -84,7 +82,7 @@ def _chosen(doctor: Page, patient: str, *, place: int) -> str:
 def _book(doctor: Page, patient: str, *, place: int) -> str:
     _chosen(doctor, patient, place=place)
     look(doctor, "booking-form")
-    steps.press(doctor, "签名预约")
+    steps.press(doctor, "bookings.form.sign")
     doctor.wait_for_url("**/bookings/0*")
     return doctor.url.rpartition("/")[2]
 
@@ -101,17 +99,26 @@ def test_two_clinics_race_for_one_time(both: World) -> None:
     assert slots["han"] == slots["bai"]
     for login, page in doctors.items():
         both.cable(login).cut()
-        steps.press(page, "签名预约")
+        steps.press(page, "bookings.form.sign")
         page.wait_for_url("**/bookings/0*")
-        expect(page.locator("#booking .st").first).to_contain_text("等中心确认")
+        steps.sees(page.locator("#booking .st").first, "booking.state.pending")
     for login in doctors:
         both.cable(login).restore()
     for page in doctors.values():
         expect(page.locator("#booking .st").first).not_to_contain_text(
-            "等中心确认", timeout=2 * steps.SOON_MS
+            steps.told(page, "booking.state.pending"), timeout=2 * steps.SOON_MS
         )
-    won = [login for login, page in doctors.items() if "已约定" in _state(page)]
-    lost = [login for login, page in doctors.items() if "没约上" in _state(page)]
+    states = {login: _state(page) for login, page in doctors.items()}
+    won = [
+        login
+        for login, state in states.items()
+        if steps.told(doctors[login], "booking.state.booked") == state
+    ]
+    lost = [
+        login
+        for login, state in states.items()
+        if steps.told(doctors[login], "booking.state.refused") == state
+    ]
     assert (len(won), len(lost)) == (1, 1)
     _offered_the_next(doctors[lost[0]])
 
@@ -124,14 +131,14 @@ def _offered_the_next(loser: Page) -> None:
     """What happened, what is safe, what to do: the next three times, one press away."""
     expect(loser.locator(".refused")).to_contain_text("slot.taken")
     look(loser, "booking-lost")
-    steps.press(loser, "换一个时间再约")
+    steps.press(loser, "bookings.case.retry")
     expect(loser.locator(".offers [name=slot]")).to_have_count(3)
     expect(loser.locator("#question")).to_have_value(QUESTION)
     look(loser, "booking-offers")
     loser.check("[name=consent][value=explicit]")
-    steps.press(loser, "签名预约")
+    steps.press(loser, "bookings.form.sign")
     loser.wait_for_url("**/bookings/0*")
-    expect(loser.locator("#booking .st").first).to_contain_text("已约定", timeout=steps.SOON_MS)
+    steps.sees(loser.locator("#booking .st").first, "booking.state.booked")
 
 
 # ---------------------------------------------------------------- records
@@ -148,7 +155,7 @@ def _ask(doctor: Page, patient: str, consent: Path) -> str:
     doctor.check("[name=basis][value=explicit]")
     doctor.set_input_files("#picture", consent)
     look(doctor, "record-form")
-    steps.press(doctor, "签名申请")
+    steps.press(doctor, "records.form.sign")
     doctor.wait_for_url("**/records/requests/*")
     return doctor.url.rpartition("/")[2].partition("?")[0]
 
@@ -157,13 +164,12 @@ def test_a_record_is_released_by_itself_on_an_exact_match(both: World, tmp_path:
     doctor = both.desk("bai")
     patient = steps.register(doctor, SKETCHES["wu"])
     _ask(doctor, patient, steps.Files(tmp_path).picture(40_000, "consent.jpg"))
-    expect(doctor.locator("#record .banner.green")).to_contain_text(
-        "自动提供", timeout=2 * steps.SOON_MS
-    )
+    steps.sees(doctor.locator("#record .banner.green"), "record.by.auto")
     look(doctor, "record-released")
     doctor.goto(f"/patients/{patient}")
     expect(doctor.locator("main")).to_contain_text("高血压 3 级，很高危")
-    expect(doctor.locator("main")).to_contain_text("来自 清源市第一人民医院")
+    hospital = place(LEAD).name_zh if both.lang == "zh" else place(LEAD).name_en
+    steps.sees(doctor.locator("main"), "patient.arrived_from", source=hospital)
     look(doctor, "patient-with-record")
     base = both.base("bai")
     found = doctor.request.get(f"{base}/fhir/R4/DiagnosticReport?patient={patient}").json()
@@ -189,10 +195,8 @@ def test_a_person_releases_what_the_node_does_not(both: World, tmp_path: Path) -
     expect(specialist.locator("#decide")).to_contain_text("陈水根")
     look(specialist, "record-decide")
     specialist.check("#decide [name=patient]")
-    steps.press(specialist, "签名提供")
-    expect(doctor.locator("#record .banner.green")).to_contain_text(
-        "人工核对后提供", timeout=2 * steps.SOON_MS
-    )
+    steps.press(specialist, "records.decide.release")
+    steps.sees(doctor.locator("#record .banner.green"), "record.by.person")
 
 
 def _without_number(doctor: Page, one: Sketch) -> str:
@@ -214,15 +218,13 @@ def test_the_number_of_one_with_the_name_of_another_is_refused(both: World, tmp_
     specialist.goto("/")
     expect(specialist.locator(f"#row-{case}")).to_be_visible(timeout=steps.SOON_MS)
     specialist.goto(f"/records/requests/{case}")
-    expect(specialist.locator("#decide-title")).to_contain_text("证号或姓名对不上")
+    steps.sees(specialist.locator("#decide-title"), "record.why.identity_conflict")
     specialist.locator("#decide summary").click()
     specialist.select_option("#decide [name=reason]", "identity_conflict")
     specialist.fill("#decide [name=text]", "姓名与证号不符，请核对证件。")
-    steps.press(specialist, "签名不予提供")
-    expect(doctor.locator("#record .st").first).to_contain_text(
-        "不予提供", timeout=2 * steps.SOON_MS
-    )
-    expect(doctor.locator("#record")).to_contain_text("身份信息不一致")
+    steps.press(specialist, "records.decide.refuse_sign")
+    steps.sees(doctor.locator("#record .st").first, "record.state.refused")
+    steps.sees(doctor.locator("#record"), "record.reason.identity_conflict")
     expect(doctor.locator("#record")).to_contain_text("姓名与证号不符，请核对证件。")
     look(doctor, "record-refused")
     doctor.goto(f"/patients/{patient}")

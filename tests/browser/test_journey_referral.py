@@ -1,6 +1,5 @@
 """Journey 2: a referral written with the link cut, answered without refreshing, then closed."""
 
-import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from tests.browser import steps
 from tests.browser.site import look, requests_of
 from tests.browser.world import World
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
 PATIENT = Sketch(
     "祝长林", "male", "1961-03-29", "胸闷待查", "R07.4", ("142", "88", "76"), "阿司匹林 100 mg"
 )
@@ -54,12 +53,14 @@ def _written(doctor: Page, patient: str, file: Path) -> None:
     """Diagnosis and vitals are there with their source; at most eight fields are asked for."""
     doctor.goto(f"/referrals/new?about={patient}")
     expect(doctor.locator("#diagnosis")).to_have_value(PATIENT.diagnosis)
-    expect(doctor.locator("#diagnosis-source")).to_contain_text("取自")
+    steps.reads(
+        doctor.locator("#diagnosis-source"), "referral.form.taken_from", source=".+", at=".+"
+    )
     expect(doctor.locator("[name=systolic]")).to_have_value("142")
     assert doctor.locator(".meter i").count() <= 8
     steps.referral(doctor, patient, service="cardiology", urgency="urgent", question=QUESTION)
     doctor.set_input_files("#files", file)
-    steps.press(doctor, "放进单子")
+    steps.press(doctor, "referral.form.attach")
     expect(doctor.locator(".files .name")).to_have_text("ecg.jpg")
     expect(doctor.locator("#question")).to_have_value(QUESTION)
 
@@ -68,14 +69,14 @@ def _saved_here(world: World, doctor: Page) -> str:
     """The link is cut: signed and saved here, not a byte has left."""
     cable = world.cable("han")
     cable.cut()
-    expect(doctor.locator("#strip .cut")).to_contain_text("离线", timeout=steps.SOON_MS)
+    steps.sees(doctor.locator("#strip .cut"), "shell.strip.offline")
     before = cable.carried_bytes
     case = steps.send(doctor)
-    expect(doctor.locator("#case-aside")).to_contain_text("本机待发")
+    steps.sees(doctor.locator("#case-aside"), "referral.state.queued")
     expect(doctor.locator(".thread .wait .rcpt")).to_be_visible()
     look(doctor, "referral-saved-here")
     doctor.goto("/")
-    expect(doctor.locator(f"#row-{case}")).to_contain_text("待发送，已存本机")
+    steps.sees(doctor.locator(f"#row-{case}"), "referral.need.taker.queued")
     expect(doctor.locator(".thread .on")).to_have_count(0)
     assert cable.carried_bytes == before
     return case
@@ -95,9 +96,10 @@ def _sent_and_seen(world: World, case: str, *, doctor: Page, specialist: Page) -
     took = specialist.evaluate("window.seen") - folded.result()
     assert took < WITHIN_MS
     assert [path for path in asked if not path.startswith("events")] == []
-    expect(row).to_contain_text("分诊：心内科")
-    expect(doctor.locator("#case-aside .rcpt a")).to_contain_text("账本", timeout=steps.SOON_MS)
-    expect(doctor.locator("#strip")).to_contain_text("在线")
+    service = steps.told(specialist, "contract.service.cardiology")
+    steps.sees(row, "referral.need.provider.requested", service=service)
+    steps.numbered(doctor.locator("#case-aside .rcpt a"))
+    steps.sees(doctor.locator("#strip"), "shell.strip.online")
     _checked(doctor, doctor.locator("#case-aside .rcpt a").first.get_attribute("href"))
     doctor.goto("/")
 
@@ -123,19 +125,17 @@ def _accepted(specialist: Page, case: str) -> None:
     specialist.fill("#place", "门诊三楼 2 诊室")
     look(specialist, "referral-accept")
     specialist.click("#act [data-send]")
-    expect(specialist.locator(".toast")).to_contain_text("已同意接收")
+    steps.sees(specialist.locator(".toast"), "referral.toast.accept")
     expect(specialist.locator(".queue [aria-current]")).not_to_contain_text(PATIENT.name)
     specialist.goto(f"/referrals/{case}")
-    expect(specialist.locator("#case-aside .st").first).to_contain_text(
-        "已预约", timeout=steps.SOON_MS
-    )
+    steps.sees(specialist.locator("#case-aside .st").first, "referral.state.booked")
 
 
 def _answered(doctor: Page, case: str) -> None:
     """The doctor's list, open since before, shows the answer."""
     row = doctor.locator(f"#row-{case}")
-    expect(row).to_contain_text("已预约", timeout=steps.SOON_MS)
-    expect(row).to_contain_text("患者")
+    steps.sees(row, "referral.state.booked")
+    steps.sees(row, "referral.turn.patient")
     row.locator(".act a").click()
     expect(doctor.locator(".banner.blue").first).to_contain_text("门诊三楼 2 诊室")
     look(doctor, "referral-answered")
@@ -165,9 +165,9 @@ def _arrived(desk: Page, case: str) -> None:
     desk.fill("#number", number)
     desk.keyboard.press("Enter")
     expect(desk.locator(".pt .name")).to_have_text(PATIENT.name)
-    steps.press(desk, "登记到诊")
+    steps.press(desk, "referral.do.arrive")
     desk.click("#act [data-send]")
-    expect(desk.locator("#case-aside .st").first).to_contain_text("已到诊", timeout=steps.SOON_MS)
+    steps.sees(desk.locator("#case-aside .st").first, "referral.state.arrived")
 
 
 def _reported(specialist: Page, case: str) -> None:
@@ -178,22 +178,20 @@ def _reported(specialist: Page, case: str) -> None:
     specialist.fill("#advice", "加用阿托伐他汀 20 mg 每晚一次，两周后复诊。")
     look(specialist, "report")
     specialist.keyboard.press("Control+Enter")
-    expect(specialist.locator("#case-aside .st").first).to_contain_text(
-        "已回传", timeout=steps.SOON_MS
-    )
+    steps.sees(specialist.locator("#case-aside .st").first, "referral.state.reported")
 
 
 def _closed(doctor: Page, case: str) -> None:
     """The doctor reads the report, marks it adopted: the case is closed."""
     doctor.goto("/")
     row = doctor.locator(f"#row-{case}")
-    expect(row).to_contain_text("阅回传报告", timeout=steps.SOON_MS)
+    steps.sees(row, "referral.need.taker.reported")
     row.locator(".act a").click()
     expect(doctor.locator("#report")).to_contain_text("稳定型心绞痛")
     doctor.locator("[data-key='1']").click()
     doctor.check("#act [name=reason][value=adopted]")
     doctor.click("#act [data-send]")
-    expect(doctor.locator("#case-aside .st").first).to_contain_text("已闭环", timeout=steps.SOON_MS)
+    steps.sees(doctor.locator("#case-aside .st").first, "referral.state.closed")
     look(doctor, "referral-closed")
 
 
@@ -201,11 +199,10 @@ def _whole_thread(page: Page, case: str, *, side: str) -> None:
     """One timeline, each exchange with a receipt that holds, on this side too."""
     page.goto(f"/referrals/{case}")
     knots = page.locator("#case-aside .thread > li")
-    expect(knots.first).to_contain_text("标注", timeout=steps.SOON_MS)
-    acts = ("标注", "回传报告", "到诊", "同意接收", "上转申请")
+    acts = ("acknowledge", "report", "arrive", "accept", "request")
     for place, act in enumerate(acts):
-        expect(knots.nth(place)).to_contain_text(act)
-        expect(knots.nth(place).locator(".rcpt a")).to_have_text(re.compile(r"账本.\d+"))
+        steps.sees(knots.nth(place), f"kind.referral.{act}")
+        steps.numbered(knots.nth(place).locator(".rcpt a"))
     assert knots.count() == len(acts)
     receipts = page.locator("#case-aside .rcpt a").evaluate_all("all => all.map((a) => a.href)")
     for receipt in receipts:

@@ -32,12 +32,15 @@ class World:
         nodes: processes, cables (`nodes.cables[clinic].cut()`), databases to read.
         windows: closes every window at the end.
         watching: looks into books beside the browser.
+        lang, size: of everybody's window.
     """
 
     nodes: Nodes
     browser: Browser
     windows: ExitStack
     watching: ThreadPoolExecutor
+    lang: Lang = "zh"
+    size: tuple[int, int] = DESK
     _desks: dict[str, Page] = field(default_factory=dict)
     _faults: dict[str, list[str]] = field(default_factory=dict)
 
@@ -50,12 +53,12 @@ class World:
         return self.nodes.cables[self.nodes.folder_of(login)]
 
     def desk(self, login: str) -> Page:
-        """A person's own browser window, in Chinese, signed in; the same one again."""
+        """A person's own browser window, signed in; the same one again."""
         if login not in self._desks:
-            context = self.windows.enter_context(self.window(self.base(login)))
-            self._desks[login] = context.new_page()
+            window = self.window(self.base(login), lang=self.lang, size=self.size)
+            self._desks[login] = self.windows.enter_context(window).new_page()
             self._faults[login] = faults_of(self._desks[login])
-            self.sign_in(self._desks[login], login)
+            self.sign_in(self._desks[login], login, self.lang)
         return self._desks[login]
 
     @contextmanager
@@ -136,7 +139,14 @@ def copy_of(original: Path, home: Path, *, port: int) -> None:
 
 
 @contextmanager
-def running(original: Path, home: Path, browser: Browser) -> Iterator[World]:
+def running(
+    original: Path,
+    home: Path,
+    browser: Browser,
+    *,
+    lang: Lang = "zh",
+    size: tuple[int, int] = DESK,
+) -> Iterator[World]:
     """A copy of the founded consortium, served by three processes; stopped at the end."""
     port = free_ports()
     copy_of(original, home, port=port)
@@ -145,6 +155,6 @@ def running(original: Path, home: Path, browser: Browser) -> Iterator[World]:
         ThreadPoolExecutor(1) as watching,
         ExitStack() as windows,
     ):
-        world = World(nodes, browser, windows, watching)
+        world = World(nodes, browser, windows, watching, lang, size)
         yield world
-        assert world.faults() == {}
+        assert world.faults() == {}, world.faults()
