@@ -5,22 +5,26 @@ admitted without it and the courier carries it afterwards.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange.commitment import Part
+from consortium.exchange.commitment import Part, commit_parts
 from consortium.exchange.limits import PARTS_MAX
 from consortium.exchange.sealing import new_identity, unseal
 from consortium.exchange.sealing import seal as seal_to
 from consortium.exchange.tables import BlobRow, BlobUseRow, InboxRow, OutboxRow
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.system import write_durably
+
+if TYPE_CHECKING:
+    from consortium.exchange.header import Header
+    from consortium.fhir.message import Message
 
 PLAIN_MAX_BYTES = 5 * 1024 * 1024
 HERE, QUEUED, WANTED, DONE = "here", "queued", "wanted", "done"
@@ -141,22 +145,59 @@ def digest_of(attached: Mapping[str, Any]) -> str:
 
 
 def _extension(attached: Mapping[str, Any], url: str) -> str:
+    return str(_value(attached, url, "valueString") or "")
+
+
+def _value(attached: Mapping[str, Any], url: str, name: str) -> Any:
     for one in attached.get("extension", ()):
         if one.get("url") == url:
-            return str(one.get("valueString", ""))
-    return ""
+            return one.get(name)
+    return None
 
 
-def attach(session: Session, digests: Sequence[str], *, exchange: str) -> list[Part]:
-    """Bind sealed blobs to the exchange that carries them; their parts in the order given."""
-    if len(digests) > PARTS_MAX:
+def parts_of(message: "Message") -> list[Part]:
+    """The sealed files that a body names, each once, in the order in which they are first named.
+
+    Sender and recipient both take the list of `Header.parts` from here (PROTOCOL 3).
+    """
+    parts: dict[Part, None] = {}
+    for resource in message.resources:
+        for attached in _attached(resource):
+            size = _value(attached, SEALED_SIZE_URL, "valueInteger")
+            parts[Part(size=int(size or 0), sha256=digest_of(attached))] = None
+    return list(parts)
+
+
+def _attached(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Whatever names a sealed file below a JSON value, in the order of the body."""
+    if isinstance(value, Mapping):
+        if _extension(value, SEALED_SHA256_URL):
+            yield value
+        for inner in value.values():
+            yield from _attached(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _attached(inner)
+
+
+def check_parts(message: "Message", header: "Header") -> None:
+    """Raises Refusal `exchange.parts` when a body names other files than its header commits to."""
+    parts = parts_of(message)
+    if len(parts) > PARTS_MAX or commit_parts(parts) != header.parts:
+        raise invalid("exchange.parts")
+
+
+def attach(session: Session, parts: Sequence[Part], *, exchange: str) -> None:
+    """Bind the sealed files that a body names to the exchange that carries them.
+
+    Raises:
+        Refusal: `blob.too_many`, `blob.unknown` for one that is not known here.
+    """
+    if len(parts) > PARTS_MAX:
         raise invalid("blob.too_many", limit=PARTS_MAX)
-    parts: list[Part] = []
-    for digest in digests:
-        row = _row(session, digest)
-        use(session, digest, exchange=exchange, state=QUEUED)
-        parts.append(Part(size=row.size, sha256=row.sha256))
-    return parts
+    for part in parts:
+        _row(session, part.sha256)
+        use(session, part.sha256, exchange=exchange, state=QUEUED)
 
 
 def use(session: Session, digest: str, *, exchange: str, state: str) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import state
+from consortium.exchange import blobs, state
 from consortium.exchange.commitment import commit_body, open_body, unb64
 from consortium.exchange.header import EVERYONE, Header
 from consortium.exchange.identity import Identity
@@ -24,7 +24,8 @@ def open_message(
 
     Raises:
         Refusal: `exchange.sealed_to_others`, `exchange.body` when it does not open the commitment
-            or names other parties than the header, or what the FHIR gate says.
+            or names other parties than the header, `exchange.parts` when it names other files
+            than the header commits to, or what the FHIR gate says.
     """
     plain = unseal(body, identity.unseal) if kind.sealed else body
     salt, bundle = open_body(plain)
@@ -40,6 +41,7 @@ def open_message(
         or message.destinations != to
     ):
         raise invalid("exchange.body")
+    blobs.check_parts(message, header)
     return message
 
 

@@ -39,7 +39,7 @@ _MINUTE = timedelta(minutes=1)
 class Draft:
     """What a room wants to send. `id` is the exchange id that the form carries.
 
-    `attachments` are ids of sealed blobs (exchange/blobs). `body` is a FHIR message Bundle.
+    `body` is a FHIR message Bundle; the files that it names (`blobs.attachment`) go with it.
     """
 
     id: str
@@ -50,7 +50,6 @@ class Draft:
     case: str = ""
     contract: str = ""
     purpose: str = ""
-    attachments: tuple[str, ...] = ()
     hint: str = ""
     """A word key that says in a list what this is, where the kind's own word is not enough."""
 
@@ -75,6 +74,7 @@ class _Ready:
     facts: Facts
     lane: Lane
     after: tuple[str, ...]
+    parts: list[Part]
 
 
 class Post:
@@ -168,7 +168,7 @@ class Post:
         verdict = evaluate(self.registry, kind, header, facts, values, now, judge=judge)
         if isinstance(verdict, Refusal):
             raise verdict
-        return _Ready(kind, facts, header.lane, after)
+        return _Ready(kind, facts, header.lane, after, blobs.parts_of(message))
 
     def _sign(
         self,
@@ -184,7 +184,7 @@ class Post:
         salt = commitment.new_salt()
         plain = commitment.plain_body(draft.body, salt)
         body = seal(plain, self._recipients(session, draft)) if ready.kind.sealed else plain
-        parts = blobs.attach(session, draft.attachments, exchange=draft.id)
+        blobs.attach(session, ready.parts, exchange=draft.id)
         header = Header(
             id=draft.id,
             kind=draft.kind,
@@ -201,7 +201,7 @@ class Post:
             purpose=draft.purpose,
             facts=commitment.commit_facts(facts),
             body=commitment.commit_body(draft.body, salt),
-            parts=commitment.commit_parts(parts),
+            parts=commitment.commit_parts(ready.parts),
         )
         jws = sign(header, identity.signer)
         check_sizes((jws, facts, body))

@@ -9,7 +9,6 @@ import orjson
 from sqlalchemy.orm import Session
 
 from consortium import audit
-from consortium.exchange import blobs
 from consortium.exchange.outbox import Draft, Post
 from consortium.fhir import gate
 from consortium.kernel.actor import Actor
@@ -287,7 +286,7 @@ def let_go(
         }
         told = fhir.echo(row.patient_ref, identity_asked(row))
         body = fhir.release(act, patient=told, copies=part, facts=facts, signer=signer)
-        send(session, act, body, row=row, post=post, attachments=_files(part))
+        send(session, act, body, row=row, post=post)
     row.patient, row.answer, row.state = patient, exchange, applying.ANSWERING
     row.by, row.changed_at = by.value, now
     session.flush()
@@ -319,17 +318,6 @@ def _parts(copies: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return parts
 
 
-def _files(copies: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Sealed files that the copies name."""
-    named = [
-        blobs.digest_of(content.get("attachment", {}))
-        for one in copies
-        for content in one.get("content", ())
-        if one["resourceType"] == "DocumentReference"
-    ]
-    return tuple(dict.fromkeys(digest for digest in named if digest))
-
-
 def send(
     session: Session,
     act: Act,
@@ -337,7 +325,6 @@ def send(
     *,
     row: RequestTable,
     post: Post,
-    attachments: tuple[str, ...] = (),
 ) -> None:
     """Queue an exchange of a request."""
     draft = Draft(
@@ -349,6 +336,5 @@ def send(
         case=act.case,
         contract=row.contract,
         purpose=row.purpose,
-        attachments=attachments,
     )
     post.send(session, draft, now=act.now)

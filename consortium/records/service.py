@@ -198,7 +198,6 @@ def _queue(session: Session, act: Act, form: Form, told: Asked, *, body: bytes, 
         case=act.case,
         contract=contract,
         purpose=told.consent.purpose,
-        attachments=(form.image,) if form.image else (),
     )
     post.send(session, draft, now=act.now)
     row = applying.own_row(

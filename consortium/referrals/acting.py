@@ -127,8 +127,6 @@ def send(
     doing: Doing,
     action: Action,
     body: bytes,
-    *,
-    papers: tuple[str, ...] = (),
 ) -> None:
     value = shared.read(session, f"case:{row.case_id}")
     draft = Draft(
@@ -140,7 +138,6 @@ def send(
         case=row.case_id,
         contract=row.contract if value is None else value["contract"],
         purpose=PURPOSE,
-        attachments=papers,
     )
     doing.post.send(session, draft, now=doing.now)
 

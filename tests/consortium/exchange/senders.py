@@ -13,6 +13,7 @@ from consortium.exchange.sealing import new_identity
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
 from consortium.kernel.ids import new_id
+from tests.consortium.exchange.files import documents
 from tests.consortium.exchange.kinds import registry
 from tests.consortium.exchange.world import KeyInMemory, Quiet
 from tests.support.clock import VirtualClock
@@ -62,14 +63,14 @@ class Sender:
         if kind == "test.open/1":
             facts = {"urgency": "routine", **facts}
         exchange = exchange or new_id(self.clock.now())
+        with self.database.read() as session:
+            along = documents(session, attachments)
         body = messages.build(
             kind.partition("/")[0], source=sender, destinations=() if to == ("all",) else to,
-            resources=[messages.parameters(**facts)], exchange_id=exchange, now=self.clock.now(),
+            resources=[messages.parameters(**facts), *along], exchange_id=exchange,
+            now=self.clock.now(),
         )  # fmt: skip
-        return Draft(
-            id=exchange, kind=kind, sender=sender, to=to, body=body, case=case,
-            attachments=attachments,
-        )  # fmt: skip
+        return Draft(id=exchange, kind=kind, sender=sender, to=to, body=body, case=case)
 
     def send(self, *drafts: Draft) -> list[Queued]:
         """Send all in one transaction."""

@@ -1,6 +1,6 @@
 """What a recipient checks again by itself, and what it does when it finds something else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from consortium.exchange.sealing import seal
 from consortium.exchange.tables import FeedCursorRow, FeedRow, InboxRow, MarkRow
 from consortium.fhir import message as messages
 from consortium.ledger import journal
+from tests.consortium.exchange.files import document
 from tests.consortium.exchange.kinds import AllowAll, taken
 from tests.consortium.exchange.pens import Pen
 from tests.consortium.exchange.world import HUB, World
@@ -148,20 +149,21 @@ def test_where_not_all_is_held_the_verdict_is_taken(
 
 def sealed(
     world: World, pen: Pen, kind: str, to: str, *, case: str, says: dict[str, Any] | None = None,
-    bundle_of: str = "", **facts: Any,
+    bundle_of: str = "", files: Sequence[dict[str, Any]] = (), parts: str = "", **facts: Any,
 ) -> bytes:  # fmt: skip
     """A sealed exchange; `says` is what its body holds, where that is not what its facts say."""
+    salt, told = bytes(32), messages.parameters(**(facts if says is None else says))
     exchange = pen.new_id()
     body = messages.build(
         kind.partition("/")[0], source=pen.member, destinations=(to,),
         exchange_id=bundle_of or exchange, now=world.clock.now(),
-        resources=[messages.parameters(**(facts if says is None else says))],
+        resources=[told, *(document(f"d{n}", one) for n, one in enumerate(files))],
     )  # fmt: skip
-    salt = bytes(32)
     closed = seal(commitment.plain_body(body, salt), [world.sealing[to], world.sealing[pen.member]])
     return pen.write(
-        kind, (to,), id=exchange, case=case, facts=facts, body_salt=salt, bundle=body, body=closed
-    )
+        kind, (to,), id=exchange, case=case, facts=facts, body_salt=salt, bundle=body, body=closed,
+        parts=parts,
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

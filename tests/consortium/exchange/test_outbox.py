@@ -289,7 +289,7 @@ def test_attachments_are_committed_to_in_their_order(sender: Sender, tmp_path: P
     with pytest.raises(Refusal, match=r"blob\.unknown"):
         sender.send(sender.draft(case="c2", attachments=("0" * 64,)))
     with pytest.raises(Refusal, match=r"blob\.too_many"):
-        sender.send(sender.draft(case="c2", attachments=ids * 17))
+        sender.send(sender.draft(case="c2", attachments=tuple(f"{n:064x}" for n in range(33))))
 
 
 @pytest.mark.parametrize("raw", [b"", bytes(5 * 1024 * 1024 + 1)])

@@ -28,6 +28,7 @@ from consortium.kernel.ids import new_id
 from consortium.ledger import journal, publisher, receipts
 from consortium.ledger.keys import LogKey, make_log_key
 from consortium.ports import LinkDown, Reply
+from tests.consortium.exchange.files import documents
 from tests.consortium.exchange.kinds import registry
 from tests.support.clock import VirtualClock
 
@@ -131,14 +132,13 @@ class Member:
     ) -> Queued:  # fmt: skip
         now = self.clock.now()
         exchange = exchange or new_id(now)
+        with self.database.read() as session:
+            along = documents(session, attachments)
         body = messages.build(
             kind.partition("/")[0], source=self.name, destinations=() if to == ("all",) else to,
-            resources=[messages.parameters(**facts)], exchange_id=exchange, now=now,
+            resources=[messages.parameters(**facts), *along], exchange_id=exchange, now=now,
         )  # fmt: skip
-        draft = Draft(
-            id=exchange, kind=kind, sender=self.name, to=to, body=body, case=case,
-            attachments=attachments,
-        )  # fmt: skip
+        draft = Draft(id=exchange, kind=kind, sender=self.name, to=to, body=body, case=case)
         with self.database.write() as session:
             return self.post.send(session, draft, now=now)
 
