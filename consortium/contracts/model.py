@@ -14,6 +14,7 @@ from consortium.contracts.terms import (
     TREE_MAX_BYTES,
     Service,
     Terms,
+    from_tree,
     tree_bytes,
 )
 from consortium.kernel.actor import Role
@@ -231,6 +232,19 @@ def changed(
         notice_ms = newest(old)["terms"]["n"] * DAY_MS
         value["ends"] = time_ms if before is not State.IN_FORCE else time_ms + notice_ms
     return value
+
+
+def providers(
+    value: Mapping[str, Any], *, taker: str, service: str, kind: str, time_ms: int
+) -> frozenset[str]:
+    """Members that give a party a service by this contract, none while it is not in force."""
+    if taker not in value["parties"] or status(value, time_ms=time_ms) not in COVERS:
+        return frozenset()
+    terms = from_tree(value["parties"], value["versions"][str(value["version"])]["terms"])
+    asked = (taker, service, kind)
+    return frozenset(
+        one.provider for one in terms.services if (one.taker, one.code, one.kind) == asked
+    )
 
 
 # ---------------------------------------------------------------- times to answer

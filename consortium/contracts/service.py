@@ -1,6 +1,6 @@
 """Reading contracts: what is in force, who covers a service, how much is used, one to review."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -194,6 +194,25 @@ def covering(
         for held, line in lines
     ]
     return sorted(found, key=lambda one: (-one.left, one.provider, one.service.code))
+
+
+def providers(
+    session: Session,
+    contracts: Iterable[str],
+    *,
+    taker: str,
+    service: str,
+    kind: str,
+    now: datetime,
+) -> frozenset[str]:
+    """Members that give a taker a service by these contracts, as shared state has them."""
+    values = state.read_many(session, [f"contract:{one}" for one in contracts])
+    return frozenset().union(
+        *(
+            model.providers(one, taker=taker, service=service, kind=kind, time_ms=to_ms(now))
+            for one in values.values()
+        )
+    )
 
 
 def usage(session: Session, *, contract: str, terms: Terms, month_of: datetime) -> list[Use]:

@@ -1,8 +1,8 @@
 """Exchanges of scheduling: a session is published to all, and cancelled to all."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy.orm import Session
 
@@ -167,13 +167,9 @@ def _holds_slot(name: str, member: str, read: Callable[[str], Value | None]) -> 
     return value is not None and value["provider"] == member
 
 
-def _answer(session: Session, _member: str, params: Mapping[str, Any]) -> Mapping[str, Any]:
-    return service.answer(session, params)
-
-
 KINDS: list[ExchangeKind] = [SessionPublish(), SessionCancel()]
 SUBJECTS: list[SubjectType] = [
     SubjectType("session", everyone),
     SubjectType("slot", parties, holds=_holds_slot, freed=model.release),
 ]
-QUERIES: list[QueryType] = [QueryType(service.FREE, _answer)]
+QUERIES: list[QueryType] = [QueryType(service.FREE, service.answer)]

@@ -1,4 +1,7 @@
-"""Free slots: computed where they are known, asked at the hub elsewhere."""
+"""Free slots: computed where they are known, asked at the hub elsewhere.
+
+A member is offered its own and those of members that a contract in force lets it book with.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,6 +11,7 @@ from typing import Any, Literal
 import orjson
 from sqlalchemy.orm import Session
 
+from consortium.contracts import service as contracts
 from consortium.exchange import state
 from consortium.exchange.outbox import Post
 from consortium.kernel.errors import invalid
@@ -20,6 +24,10 @@ FREE_MOST = 60
 SESSIONS_MOST = 40
 PAGES_MOST = 25
 AFTER_MOST_MS = 4_102_444_800_000
+
+CONTRACTS_MOST = 64
+CLAUSE = {SessionKind.TELECONSULT: "teleconsult", SessionKind.CLINIC: "referral"}
+"""The contract's kind of service under which slots of a session are booked."""
 
 Source = Literal["here", "hub", "last", "none"]
 
@@ -43,6 +51,29 @@ class Free:
         return self.names.get(slot.session, "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which sessions are looked through: a service, a kind, a moment to come after, members."""
+
+    service: str
+    kind: str
+    after: datetime
+    among: frozenset[str]
+
+    def upcoming(
+        self, session: Session, *, last: tables.SessionTable | None
+    ) -> Sequence[tables.SessionTable]:
+        return store.upcoming(
+            session,
+            service=self.service,
+            kind=self.kind,
+            providers=self.among,
+            after=self.after,
+            last=last,
+            limit=SESSIONS_MOST,
+        )
+
+
 def free(
     session: Session,
     post: Post,
@@ -52,17 +83,28 @@ def free(
     kind: SessionKind,
     now: datetime,
     ask: bool = True,
+    case: str = "",
 ) -> Free:
     """Free slots of a service from now on, the nearest first, at most 60.
 
     Computed here for own sessions, asked at the hub for others'; with no link, or without `ask`,
     the last answer is given with its time. Asking takes as long as a call to the hub: not for
-    writing transactions.
+    writing transactions. `case` is the one whose slot is to be moved: its members stay in.
     """
-    if _is_own(session, post, service=service, kind=kind.value, now=now):
-        slots = _compute(session, service=service, kind=kind.value, after=now)
-        return _named(session, tuple(slots), "here", now)
-    params = {"service": service, "kind": kind.value, "after": to_ms(now)}
+    covering = contracts.covering(
+        session, taker=member, service=service, kind=CLAUSE[kind], now=now
+    )
+    among = {one.provider for one in covering} | _by_case(session, case, asker=member)
+    slots = _Wanted(service, kind.value, now, frozenset(among))
+    if _is_own(session, post, slots):
+        return _named(session, tuple(_compute(session, slots)), "here", now)
+    params = {
+        "service": service,
+        "kind": kind.value,
+        "after": to_ms(now),
+        "contracts": sorted({one.contract for one in covering})[:CONTRACTS_MOST],
+        "case": case,
+    }
     answered = post.query(member, FREE, params) if ask else None
     if answered is None:
         return _last(session, member, service, kind, after=now)
@@ -92,8 +134,11 @@ def three_from(known: Free, *, start: datetime) -> tuple[FreeSlot, ...]:
     return (*later[:3], *reversed(earlier))[:3]
 
 
-def answer(session: Session, params: Mapping[str, Any]) -> dict[str, Any]:
+def answer(session: Session, asker: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The hub's answer to `slots.free`: rows of session, number, start, minutes, holder, provider.
+
+    The asker names contracts of its own, so that the hub need not look through all of them; what
+    they say is read here. A booking is judged by the ledger's time, what is offered by `after`.
 
     Raises:
         Refusal: `slot.query` for a question that is none.
@@ -103,9 +148,23 @@ def answer(session: Session, params: Mapping[str, Any]) -> dict[str, Any]:
         raise invalid("slot.query")
     if type(after) is not int or not 0 <= after < AFTER_MOST_MS:
         raise invalid("slot.query")
-    moment = from_ms(after)
-    slots = _compute(session, service=service, kind=str(kind), after=moment)
-    return _rows_of(slots)
+    named, case = params.get("contracts", []), params.get("case", "")
+    if not isinstance(named, list) or len(named) > CONTRACTS_MOST or not isinstance(case, str):
+        raise invalid("slot.query")
+    if not all(isinstance(one, str) for one in named):
+        raise invalid("slot.query")
+    moment, clause = from_ms(after), CLAUSE[SessionKind(kind)]
+    among = contracts.providers(
+        session, named, taker=asker, service=service, kind=clause, now=moment
+    ) | _by_case(session, case, asker=asker)
+    return _rows_of(_compute(session, _Wanted(service, str(kind), moment, among)))
+
+
+def _by_case(session: Session, case: str, *, asker: str) -> frozenset[str]:
+    """The asker, and the other members of a case of its own."""
+    value = state.read(session, f"case:{case}") if case else None
+    parties = frozenset(value["parties"]) if value is not None else frozenset()
+    return parties | {asker} if asker in parties else frozenset({asker})
 
 
 def _rows_of(slots: Sequence[FreeSlot]) -> dict[str, Any]:
@@ -146,23 +205,19 @@ def holder_name(session: Session, session_id: str) -> str:
     return "" if row is None else row.holder_name
 
 
-def _is_own(session: Session, post: Post, *, service: str, kind: str, now: datetime) -> bool:
+def _is_own(session: Session, post: Post, wanted: _Wanted) -> bool:
     """Whether the nearest sessions of a service are all of this installation's members."""
-    rows = store.upcoming(
-        session, service=service, kind=kind, after=now, last=None, limit=SESSIONS_MOST
-    )
+    rows = wanted.upcoming(session, last=None)
     return bool(rows) and all(row.provider in post.members for row in rows)
 
 
-def _compute(session: Session, *, service: str, kind: str, after: datetime) -> list[FreeSlot]:
+def _compute(session: Session, wanted: _Wanted) -> list[FreeSlot]:
     """The nearest free slots by shared state; full sessions are passed over, a page at a time."""
     found: list[FreeSlot] = []
     last: tables.SessionTable | None = None
     for _ in range(PAGES_MOST):
-        rows = store.upcoming(
-            session, service=service, kind=kind, after=after, last=last, limit=SESSIONS_MOST
-        )
-        found += _free_in(session, rows, after=after)
+        rows = wanted.upcoming(session, last=last)
+        found += _free_in(session, rows, after=wanted.after)
         if len(found) >= FREE_MOST or len(rows) < SESSIONS_MOST:
             break
         last = rows[-1]

@@ -24,18 +24,21 @@ def upcoming(
     *,
     service: str,
     kind: str,
+    providers: Iterable[str],
     after: datetime,
     last: SessionTable | None,
     limit: int,
 ) -> Sequence[SessionTable]:
     """Open sessions of a service that have a slot later than a moment, the nearest first.
 
-    `last` is the last one of the page before, None for the first page.
+    `providers` are the members whose sessions count. `last` is the last one of the page before,
+    None for the first page.
     """
     table = SessionTable
     query = select(table).where(
         table.service == service,
         table.kind == kind,
+        table.provider.in_(sorted(providers)),
         table.state == SessionState.OPEN.value,
         table.last_at > after,
     )

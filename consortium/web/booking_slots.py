@@ -41,9 +41,12 @@ class SlotsView:
 
 
 def known_slots(
-    session: Session, node: WebNode, *, actor: Actor, service: str, now: datetime
+    session: Session, node: WebNode, *, actor: Actor, service: str, now: datetime, case: str = ""
 ) -> Free:
-    """Free teleconsultation slots of a service; the hub is not asked while the link is cut."""
+    """Free teleconsultation slots of a service; the hub is not asked while the link is cut.
+
+    `case` is the booking that is to be moved.
+    """
     return scheduling.free(
         session,
         node.post,
@@ -52,6 +55,7 @@ def known_slots(
         kind=SessionKind.TELECONSULT,
         now=now,
         ask=node.link_state(actor.member).online,
+        case=case,
     )
 
 

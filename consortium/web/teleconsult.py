@@ -252,7 +252,7 @@ def _times(
 ) -> Response:
     with node.database.read() as session:
         one = service.booking(session, case, actor=actor)
-        known = known_slots(session, node, actor=actor, service=one.service, now=now)
+        known = known_slots(session, node, actor=actor, service=one.service, now=now, case=case)
         with written(look_of(request)):
             view = choose(known, lost=one.start, taken=refusal is not None)
             told = None if refusal is None else refused(refusal)

@@ -5,6 +5,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
+from consortium.contracts import service as contracts
+from consortium.exchange import state
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
@@ -13,10 +15,12 @@ from consortium.scheduling import kinds, model, publishing, service
 from consortium.scheduling.model import SessionKind
 from consortium.scheduling.publishing import Week
 from tests.consortium.scheduling.mini import Mini
+from tests.consortium.teleconsult.world import Covering, contract
 
 MONDAY = date(2026, 11, 30)
 LU = Actor(UserId("u-lu"), "陆怀安", MemberId("lead"), frozenset({Role.SPECIALIST}))
 QIU = Actor(UserId("u-qiu"), "邱白羽", MemberId("lead"), frozenset({Role.SPECIALIST}))
+PAN = Actor(UserId("u-pan"), "潘文", MemberId("yunling"), frozenset({Role.SPECIALIST}))
 HAN = Actor(UserId("u-han"), "韩素云", MemberId("shiqiao"), frozenset({Role.TOWNSHIP_DOCTOR}))
 
 
@@ -30,18 +34,25 @@ def a_week(*times: str, minutes: int = 30, day: date = MONDAY) -> Week:
 
 
 @pytest.fixture
-def mini(new_database: Callable[[], Database]) -> Mini:
+def mini(new_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch) -> Mini:
+    """Both clinics have a contract with the hospital, and none with each other."""
+    monkeypatch.setattr(contracts, "covering", Covering.found)
     queries = {query.name: query.answer for query in kinds.QUERIES}
-    return Mini(new_database, kinds.KINDS, kinds.SUBJECTS, queries=queries)
+    made = Mini(new_database, kinds.KINDS, kinds.SUBJECTS, queries=queries)
+    with made.databases["lead"].write() as session:
+        for clinic in ("shiqiao", "yunling"):
+            name = f"contract:ct-{clinic}"
+            state.write(session, {name: (contract(clinic), 0)}, frozenset())
+    return made
 
 
 def publish(mini: Mini, week: Week, *, actor: Actor = LU, exchange: str = "") -> list[str]:
-    with mini.databases["lead"].write() as session:
+    with mini.databases[actor.member].write() as session:
         return publishing.publish(
             session,
             week,
             actor=actor,
-            post=mini.post("lead"),
+            post=mini.post(actor.member),
             exchange=exchange or new_id(mini.now),
             now=mini.now,
         )
@@ -223,10 +234,59 @@ def test_full_sessions_do_not_hide_a_free_one_behind_them(
     assert left.start == at("08:30", MONDAY + timedelta(days=4))
 
 
+def test_only_who_is_under_contract_is_offered_and_no_other_crowds_them_out(
+    mini: Mini, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "SESSIONS_MOST", 2)
+    monkeypatch.setattr(service, "PAGES_MOST", 2)
+    monkeypatch.setattr(service, "FREE_MOST", 3)
+    for n in range(5):
+        publish(mini, a_week("08:30", "09:00", day=MONDAY + timedelta(days=n)), actor=PAN)
+    publish(mini, a_week("15:00", day=MONDAY + timedelta(days=5)))
+    mini.deliver()
+    late = at("15:00", MONDAY + timedelta(days=5))
+    assert [(one.provider, one.start) for one in find(mini, "shiqiao").slots] == [("lead", late)]
+    own = find(mini, "lead")
+    assert ([one.start for one in own.slots], own.source) == ([late], "here")
+    # its own sessions a member sees, beside those that a contract gives it
+    assert {one.provider for one in find(mini, "yunling").slots} == {"yunling"}
+
+
+def test_the_hub_takes_no_clinics_word_for_a_contract(mini: Mini) -> None:
+    publish(mini, a_week("08:30"))
+    mini.deliver()
+    asked = {"service": "cardiology", "kind": "teleconsult", "after": mini.ms()}
+
+    def rows(asker: str, **more: object) -> int:
+        with mini.databases["lead"].read() as session:
+            return len(service.answer(session, asker, {**asked, **more})["slots"])
+
+    assert rows("shiqiao", contracts=["ct-shiqiao"]) == 1
+    assert rows("shiqiao", contracts=["ct-yunling"]) == 0
+    assert rows("shiqiao", contracts=["none", "ct-shiqiao"], service="surgery") == 0
+    assert rows("shiqiao", contracts=[]) == 0
+    assert rows("lead", contracts=[]) == 1
+    ended = {**contract("shiqiao"), "ends": 1}
+    with mini.databases["lead"].write() as session:
+        name = "contract:ct-shiqiao"
+        state.write(session, {name: (ended, 1)}, frozenset({name}))
+    assert rows("shiqiao", contracts=["ct-shiqiao"]) == 0
+    # what an open case is moved to is still the hospital's, whatever became of the contract
+    with mini.databases["lead"].write() as session:
+        case = {"parties": ["lead", "shiqiao"]}
+        state.write(session, {"case:c1": (case, 2)}, frozenset())
+    assert rows("shiqiao", contracts=[], case="c1") == 1
+    assert rows("yunling", contracts=[], case="c1") == 0
+
+
 @pytest.mark.parametrize(
     "params",
     [
         {},
+        {"service": "cardiology", "kind": "teleconsult", "after": 0, "contracts": "ct-shiqiao"},
+        {"service": "cardiology", "kind": "teleconsult", "after": 0, "contracts": [1]},
+        {"service": "cardiology", "kind": "teleconsult", "after": 0, "contracts": ["k"] * 65},
+        {"service": "cardiology", "kind": "teleconsult", "after": 0, "contracts": [], "case": 1},
         {"service": "cardiology", "kind": "teleconsult", "after": True},
         {"service": "cardiology", "kind": "teleconsult", "after": -1},
         {"service": "cardiology", "kind": "party", "after": 0},
@@ -238,7 +298,7 @@ def test_full_sessions_do_not_hide_a_free_one_behind_them(
 )
 def test_a_query_that_is_none_is_refused(database: Database, params: dict[str, object]) -> None:
     with database.read() as session, pytest.raises(Refusal) as caught:
-        service.answer(session, params)
+        service.answer(session, "shiqiao", params)
     assert caught.value.code == "slot.query"
 
 

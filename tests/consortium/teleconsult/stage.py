@@ -49,9 +49,9 @@ class Stage:
                 )
             )  # fmt: skip
 
-    def _query(self, _member: str, _name: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    def _query(self, member: str, _name: str, params: Mapping[str, Any]) -> dict[str, Any]:
         with self.world.hub_database.read() as session:
-            found = scheduling.answer(session, params)
+            found = scheduling.answer(session, member, params)
         now = self.world.clock.now()
         return {"answer": found, "index": 7, "time_ms": int(now.timestamp() * 1000)}
 

@@ -61,6 +61,7 @@ def register(mini: Mini, actor: Actor, **changes: str) -> str:
 def mini(new_database: Callable[[], Database], monkeypatch: pytest.MonkeyPatch) -> Mini:
     covering = SimpleNamespace(contract="k1", provider="lead")
     monkeypatch.setattr(contracts, "covering", lambda *_, **__: [covering])
+    monkeypatch.setattr(contracts, "providers", lambda *_, **__: frozenset({"lead"}))
     queries = {query.name: query.answer for query in scheduling_kinds.QUERIES}
     made = Mini(
         new_database,

@@ -10,6 +10,7 @@ import pytest
 
 from consortium.contracts import service as contracts
 from consortium.contracts.permit import PERMIT, QUOTA
+from consortium.contracts.terms import TYPES
 from consortium.desk.kinds import KINDS as DESK
 from consortium.exchange import state
 from consortium.exchange.kinds import Registry, SubjectType, everyone, parties
@@ -51,7 +52,7 @@ def contract(
     """A contract in force: teleconsultations of cardiology, and records of these types."""
     terms = {
         "s": [[1, "cardiology", "t", 1, 0, quota, ["r", "u", "e"], [1440, 240, 30]]],
-        "t": list(types),
+        "t": [one for one in TYPES if one in types],
         "p": ["TREAT", "ETREAT"],
         "d": [None, None],
         "n": 30,
