@@ -104,7 +104,7 @@ def _tell(session: Session, opened: Opened, contract: str, *, notices: Notices) 
         contract=contract,
         word=f"contract.notice.{word}",
         title=row.title if row else contract,
-        party=directory.name(session, opened.header.sender),
+        party=directory.names(session, opened.header.sender),
         roles=frozenset(Role) if everyone else frozenset({officer(session, opened.member)}),
         about=opened.header.id,
     )

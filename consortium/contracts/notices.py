@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from consortium.kernel.actor import Role
+from consortium.words import Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class News:
     contract: str
     word: str
     title: str
-    party: str
+    party: Mapping[Lang, str]
     roles: frozenset[Role]
     about: str
 

@@ -16,6 +16,7 @@ from consortium.members import charter as charters
 from consortium.members import details, kinds, model, statements, store
 from consortium.members.charter import Charter
 from consortium.members.tables import OrganisationRow
+from consortium.words import LANGS, Lang
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,17 @@ def name(session: Session, member: str) -> str:
     """A member's Chinese name; its id where the directory has no entry."""
     row = store.organisation(session, member)
     return row.name_zh if row is not None else member
+
+
+def names(session: Session, member: str) -> dict[Lang, str]:
+    """A member's name in each language, its id where the directory has no entry.
+
+    For sentences that are kept before anybody reads them.
+    """
+    row = store.organisation(session, member)
+    if row is None:
+        return dict.fromkeys(LANGS, member)
+    return {"zh": row.name_zh, "en": row.name_en or row.name_zh}
 
 
 def find(session: Session, member: str) -> Organisation | None:

@@ -143,7 +143,7 @@ def facts_of(session: Session, row: CaseTable) -> rows.Facts:
         case=row.case_id,
         side=Side(row.side),
         state=row.state,
-        other=directory.name(session, row.other),
+        other=directory.names(session, row.other),
         service=row.service,
         urgency=row.urgency,
         number=row.number,

@@ -10,6 +10,7 @@ from consortium.kernel.actor import Role
 from consortium.kernel.ids import CaseId, MemberId, PatientId, UserId
 from consortium.kernel.time import ZONE
 from consortium.referrals.model import Side, State
+from consortium.words import Lang
 
 Turn = Literal["mine", "theirs", "none"]
 
@@ -67,7 +68,8 @@ class Facts:
     side: Side
     state: str
     """`queued`, `refused`, or the state on the ledger."""
-    other: str
+    other: Mapping[Lang, str]
+    """The other side's name in each language."""
     """The other member's name."""
     service: str
     urgency: str
@@ -152,14 +154,14 @@ def _act(facts: Facts) -> str:
 
 
 def _turn_name(facts: Facts) -> str:
-    """Who acts next, as a name or as a word key marked by `@`."""
+    """Who acts next: a word key marked by `@`, or the parameter of the source marked by `$`."""
     if facts.sending or facts.state == QUEUED:
         return "@referral.turn.link"
     if facts.state == State.BOOKED:
         return "@referral.turn.patient"
     if facts.side is Side.TAKER:
         return f"@contract.service.{facts.service}"
-    return facts.other
+    return "$member"
 
 
 def _need(facts: Facts) -> tuple[str, dict[str, Any]]:

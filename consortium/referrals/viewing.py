@@ -17,9 +17,8 @@ from consortium.fhir import systems
 from consortium.fhir.face import Query, Resource
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import missing
-from consortium.kernel.ids import CaseId
+from consortium.kernel.ids import CaseId, MemberId
 from consortium.kernel.paging import Page
-from consortium.members import directory
 from consortium.patients import service as patients
 from consortium.patients.model import Patient
 from consortium.referrals import applying, model, number, rows, store
@@ -38,8 +37,6 @@ class Happened:
     entry: CaseEntry
     action: str
     """The act of the table; empty for what belongs to no act (a body refused)."""
-    sender: str
-    """The sending member's name."""
     author: str
     text: str
     data: Mapping[str, Any]
@@ -56,8 +53,8 @@ class CaseView:
     """`queued`, `refused`, or the state on the ledger."""
     service: str
     urgency: str
-    taker: str
-    provider: str
+    taker: MemberId
+    provider: MemberId
     contract: str
     version: int
     author: str
@@ -90,7 +87,7 @@ class Listed:
     state: str
     service: str
     urgency: str
-    other: str
+    other: MemberId
     patient_name: str
     opened_at: datetime
     side: Side
@@ -157,8 +154,8 @@ def view(session: Session, case_id: str, *, actor: Actor) -> CaseView:
         state=row.state,
         service=row.service,
         urgency=row.urgency,
-        taker=directory.name(session, members[0]),
-        provider=directory.name(session, members[1]),
+        taker=MemberId(members[0]),
+        provider=MemberId(members[1]),
         contract=row.contract,
         version=0 if value is None else value["version"],
         author=row.author,
@@ -267,17 +264,16 @@ def _can(row: CaseTable, value: Mapping[str, Any] | None, actor: Actor) -> froze
 def _happened(session: Session, row: CaseTable) -> list[Happened]:
     said = {act.exchange: act for act in store.acts(session, row.case_id, member=row.member)}
     return [
-        _one(session, entry, said.get(entry.id))
+        _one(entry, said.get(entry.id))
         for entry in timeline.of_case(session, member=row.member, case=row.case_id)
         if entry.kind not in _HIDDEN
     ]
 
 
-def _one(session: Session, entry: CaseEntry, act: ActTable | None) -> Happened:
-    sender = directory.name(session, entry.sender)
+def _one(entry: CaseEntry, act: ActTable | None) -> Happened:
     if act is None:
-        return Happened(entry, "", sender, "", "", {})
-    return Happened(entry, act.action, sender, act.author, act.text, store.load(act.data))
+        return Happened(entry, "", "", "", {})
+    return Happened(entry, act.action, act.author, act.text, store.load(act.data))
 
 
 def _listed(session: Session, row: CaseTable) -> Listed:
@@ -287,7 +283,7 @@ def _listed(session: Session, row: CaseTable) -> Listed:
         state=row.state,
         service=row.service,
         urgency=row.urgency,
-        other=directory.name(session, row.other),
+        other=MemberId(row.other),
         patient_name=applying.card_of(session, row).name,
         opened_at=row.opened_at,
         side=Side(row.side),

@@ -1,6 +1,7 @@
 """What the ledger makes of a booking: the rows of both members, and their worklists."""
 
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -183,12 +184,12 @@ def show(session: Session, row: BookingTable, *, now: datetime) -> None:
             need_params=_params(session, row),
             source="booking.source",
             source_params={
-                "member": directory.name(session, row.other),
+                "member": directory.names(session, row.other),
                 "person": row.holder_name if side is Side.TAKER else row.author_name,
             },
             state=f"booking.state.{shown.value}",
             turn="mine" if mine else "theirs" if waits else "none",
-            turn_name=directory.name(session, row.other),
+            turn_name="$member",
             roles=_roles(row),
             due_at=None,
             started_at=row.opened_at,
@@ -285,12 +286,12 @@ def _tell(session: Session, row: BookingTable, action: Action, *, now: datetime)
     )
 
 
-def _params(session: Session, row: BookingTable) -> dict[str, str]:
+def _params(session: Session, row: BookingTable) -> dict[str, Any]:
     return {
         "when": when_text(row.start_at),
         "service": f"@contract.service.{row.service}",
         "name": row.patient_name,
-        "member": directory.name(session, row.other),
+        "member": directory.names(session, row.other),
     }
 
 

@@ -38,7 +38,7 @@ from consortium import words
 from consortium.web import forms, tongues, wording
 from consortium.web.icons import icon
 from consortium.web.language import language
-from consortium.web.wording import HTML_LANG, Look, t, written
+from consortium.web.wording import HTML_LANG, Look, lang, t, written
 
 
 @cache
@@ -79,19 +79,25 @@ def static(name: str) -> str:
 
 
 def said(key: str, params: Mapping[str, Any] | None = None) -> str:
-    """The words of a key whose parameters may be keys themselves, marked by `@`.
+    """The words of a key whose parameters may be words too: keys marked by `@`, names by language.
 
     A `need` inside it speaks of the other parameters.
     """
     filled: dict[str, Any] = {}
     for name, value in sorted((params or {}).items(), key=lambda item: item[0] == "need"):
-        marked = isinstance(value, str) and value.startswith("@")
-        filled[name] = t(value[1:], **filled) if marked else value
+        if isinstance(value, Mapping):
+            filled[name] = value[lang()]
+        else:
+            marked = isinstance(value, str) and value.startswith("@")
+            filled[name] = t(value[1:], **filled) if marked else value
     return t(key, **filled)
 
 
-def named(text: str) -> str:
-    """A name as it stands, or the words of a key marked by `@`."""
+def named(text: str, params: Mapping[str, Any]) -> str:
+    """A name as it stands, the words of a key marked by `@`, or a parameter marked by `$`."""
+    if text.startswith("$"):
+        value = params[text[1:]]
+        return str(value[lang()] if isinstance(value, Mapping) else value)
     return t(text[1:]) if text.startswith("@") else text
 
 

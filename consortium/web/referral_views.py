@@ -21,6 +21,7 @@ from consortium.referrals.model import Action, Side, State
 from consortium.referrals.viewing import CaseView, Happened
 from consortium.web import patient_views
 from consortium.web.errors import refused_code
+from consortium.web.names import member_name
 from consortium.web.outbox import kind_words
 from consortium.web.pages import said
 from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Tone
@@ -127,6 +128,8 @@ class Page:
     papers: Sequence[Attachment]
     pictures: Sequence[str]
     knots: Sequence[Knot]
+    taker: str
+    provider: str
     keys: Sequence[Key]
     queue: Sequence[Waiting]
     said: Sequence[Said]
@@ -159,7 +162,9 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         vitals=_vitals(seen.content.vitals),
         papers=_papers(session, seen),
         pictures=_pictures(session, seen),
-        knots=knots(seen),
+        knots=knots(session, seen),
+        taker=member_name(session, seen.taker),
+        provider=member_name(session, seen.provider),
         keys=keys(seen),
         queue=_queue(session, seen, actor=actor, now=now),
         said=messages.of_case(session, actor=actor, case=seen.case),
@@ -210,14 +215,14 @@ def _word(seen: CaseView, action: Action) -> str:
     return f"referral.do.{action.value}"
 
 
-def knots(seen: CaseView) -> list[Knot]:
+def knots(session: Session, seen: CaseView) -> list[Knot]:
     """The thread, newest first: where it stands now, then every exchange with its receipt."""
     found = []
     if seen.side is Side.PROVIDER or seen.state not in ("queued", "refused"):
         whose = _turn(seen)
         if whose:
             found.append(Knot(title=whose, state="now"))
-    return found + [_knot(one) for one in seen.happened]
+    return found + [_knot(session, one) for one in seen.happened]
 
 
 def _turn(seen: CaseView) -> str:
@@ -230,7 +235,7 @@ def _turn(seen: CaseView) -> str:
     return t(key, **names)
 
 
-def _knot(one: Happened) -> Knot:
+def _knot(session: Session, one: Happened) -> Knot:
     entry = one.entry
     state: KnotState = "on"
     if entry.state in ("queued", "held"):
@@ -241,7 +246,7 @@ def _knot(one: Happened) -> Knot:
         title=kind_words(entry),
         state=state,
         at=entry.time or entry.at,
-        who=f"{one.sender} {one.author}".strip(),
+        who=f"{member_name(session, entry.sender)} {one.author}".strip(),
         lines=[line for line in (*_lines(one), _reached(one)) if line],
         exchange=entry.id,
         index=entry.index,

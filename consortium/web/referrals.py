@@ -29,6 +29,7 @@ from consortium.web import events, referral_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused
 from consortium.web.events import Moment
+from consortium.web.names import member_name
 from consortium.web.node import WebNode
 from consortium.web.pages import environment, look_of, render
 from consortium.web.referral_views import LOOK, Waiting
@@ -53,6 +54,7 @@ class Row:
     """A case in the list."""
 
     listed: Listed
+    other: str
     state: str
     icon: str
     tone: Tone
@@ -90,7 +92,7 @@ def listing(
             return RedirectResponse(first, status_code=303)
     found = viewing.listing(session, actor=actor, after=after)
     with written(look_of(request)):
-        rows_shown = [_row(one) for one in found.rows]
+        rows_shown = [_row(session, one) for one in found.rows]
     page = "triage" if actor.may(*HOSPITAL) else "referrals"
     return render(
         request,
@@ -280,9 +282,10 @@ def _own(seen: CaseView) -> list[Option]:
     ]
 
 
-def _row(listed: Listed) -> Row:
+def _row(session: Session, listed: Listed) -> Row:
     icon, tone = LOOK[listed.state]
-    return Row(listed, t(f"referral.state.{listed.state}"), icon, tone)
+    other = member_name(session, listed.other)
+    return Row(listed, other, t(f"referral.state.{listed.state}"), icon, tone)
 
 
 def _by_day(lines: Sequence[Line], rows: Sequence[Waiting]) -> list[tuple[str, list[Waiting]]]:

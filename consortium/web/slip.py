@@ -80,7 +80,7 @@ def _slip(session: Session, seen: CaseView, *, actor: Actor, width: str, now: da
         clinic=member_name(session, actor.member),
         printed=now,
         head=_head(seen),
-        place=f"{seen.provider} {t(f'contract.service.{seen.service}')} {seen.facts.place}".strip(),
+        place=_place(session, seen),
         lines=_lines(session, seen, actor=actor),
         number=seen.number,
         qr=Markup(_qr(seen.number)),  # noqa: S704 - made here from ten letters and digits
@@ -88,6 +88,11 @@ def _slip(session: Session, seen: CaseView, *, actor: Actor, width: str, now: da
         contract=seen.contract[-6:].upper(),
         width=width if width in WIDTHS else WIDTHS[0],
     )
+
+
+def _place(session: Session, seen: CaseView) -> str:
+    service = t(f"contract.service.{seen.service}")
+    return f"{member_name(session, seen.provider)} {service} {seen.facts.place}".strip()
 
 
 def _head(seen: CaseView) -> str:
