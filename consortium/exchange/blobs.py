@@ -5,7 +5,7 @@ admitted without it and the courier carries it afterwards.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -144,6 +144,11 @@ def digest_of(attached: Mapping[str, Any]) -> str:
     return _extension(attached, SEALED_SHA256_URL)
 
 
+def size_of(attached: Mapping[str, Any]) -> int:
+    """How many bytes the sealed file has that a FHIR Attachment names; 0 if none."""
+    return int(_value(attached, SEALED_SIZE_URL, "valueInteger") or 0)
+
+
 def _extension(attached: Mapping[str, Any], url: str) -> str:
     return str(_value(attached, url, "valueString") or "")
 
@@ -162,22 +167,21 @@ def parts_of(message: "Message") -> list[Part]:
     """
     parts: dict[Part, None] = {}
     for resource in message.resources:
-        for attached in _attached(resource):
-            size = _value(attached, SEALED_SIZE_URL, "valueInteger")
-            parts[Part(size=int(size or 0), sha256=digest_of(attached))] = None
+        for attached in attachments_of(resource):
+            parts[Part(size=size_of(attached), sha256=digest_of(attached))] = None
     return list(parts)
 
 
-def _attached(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Whatever names a sealed file below a JSON value, in the order of the body."""
+def attachments_of(value: Any) -> Iterator[Mapping[str, Any]]:
+    """The FHIR Attachments below a JSON value that name a sealed file, in its order."""
     if isinstance(value, Mapping):
         if _extension(value, SEALED_SHA256_URL):
             yield value
         for inner in value.values():
-            yield from _attached(inner)
+            yield from attachments_of(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _attached(inner)
+            yield from attachments_of(inner)
 
 
 def check_parts(message: "Message", header: "Header") -> None:
@@ -255,12 +259,12 @@ def carried(session: Session, digest: str, *, exchange: str) -> None:
     use(session, digest, exchange=exchange, state=DONE)
 
 
-def waiting(session: Session, *, limit: int = 20) -> list[BlobRow]:
-    """Attachments whose bytes are still to come, oldest first."""
+def coming(session: Session, digests: Iterable[str]) -> frozenset[str]:
+    """Those of these files whose bytes are still to come."""
     rows = session.scalars(
-        select(BlobRow).where(BlobRow.state == WANTED).order_by(BlobRow.at).limit(limit)
+        select(BlobRow.sha256).where(BlobRow.sha256.in_(list(digests)), BlobRow.state == WANTED)
     )
-    return list(rows)
+    return frozenset(rows)
 
 
 def to_send(session: Session, member: str, *, limit: int = 20) -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ import orjson
 from sqlalchemy.orm import Session
 
 from consortium import audit
+from consortium.exchange import blobs
+from consortium.exchange.limits import PARTS_MAX
 from consortium.exchange.outbox import Draft, Post
 from consortium.fhir import gate
 from consortium.kernel.actor import Actor
@@ -307,14 +309,16 @@ def let_go(
 def _parts(copies: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     """Copies in order, in parts that fit one exchange each; one empty part when there are none."""
     parts: list[list[dict[str, Any]]] = [[]]
-    size = 0
+    size, files = 0, set[str]()
     for one in copies:
-        length = len(gate.dump(one))
-        if parts[-1] and (len(parts[-1]) == CHUNK_MOST or size + length > CHUNK_MAX_BYTES):
+        length, named = len(gate.dump(one)), {*map(blobs.digest_of, blobs.attachments_of(one))}
+        full = len(parts[-1]) == CHUNK_MOST or len(files | named) > PARTS_MAX
+        if parts[-1] and (full or size + length > CHUNK_MAX_BYTES):
             parts.append([])
-            size = 0
+            size, files = 0, set()
         parts[-1].append(one)
         size += length
+        files |= named
     return parts
 
 

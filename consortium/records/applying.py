@@ -9,6 +9,7 @@ from consortium import audit
 from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
+from consortium.exchange import blobs
 from consortium.exchange import state as shared
 from consortium.exchange.kinds import Opened
 from consortium.kernel.actor import Role
@@ -243,6 +244,8 @@ def _released(session: Session, row: RequestTable, opened: Opened) -> None:
             case=row.case_id,
             now=opened.now,
         )
+    for part in blobs.parts_of(opened.message):
+        blobs.want(session, part.sha256, exchange=opened.header.id, now=opened.now)
     audit.record(
         session,
         actor=opened.header.sender,

@@ -9,6 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from consortium import audit
+from consortium.exchange import blobs
 from consortium.fhir import bindings, gate
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, forbidden, invalid, missing
@@ -214,6 +215,34 @@ def one(session: Session, record: str, *, actor: Actor, now: datetime) -> Record
         source=row.source,
     )
     return _record(row)
+
+
+def file(
+    session: Session, record: str, *, sealed: str, actor: Actor, now: datetime
+) -> Mapping[str, Any]:
+    """The FHIR Attachment of a record's file, to be opened with `blobs.open_attachment`.
+
+    Who opens it is written down.
+
+    Raises:
+        Refusal: `record.unknown` for a record or a file that is not there or not to be seen.
+    """
+    actor.require(*READERS)
+    row = store.one(session, record, member=actor.member)
+    named = () if row is None else blobs.attachments_of(gate.parse(row.raw))
+    found = next((one for one in named if blobs.digest_of(one) == sealed), None)
+    if row is None or found is None:
+        raise missing("record.unknown")
+    audit.record(
+        session,
+        actor=actor,
+        action="records.file",
+        subject=f"{row.type}:{row.fhir_id}",
+        patient=row.patient,
+        now=now,
+        file=sealed,
+    )
+    return found
 
 
 def viewed(session: Session, records: Sequence[Record], *, actor: Actor, now: datetime) -> None:

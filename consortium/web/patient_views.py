@@ -21,7 +21,8 @@ from consortium.records import library
 from consortium.records.library import Record
 from consortium.web.names import member_name
 from consortium.web.pages import said
-from consortium.web.views import Act, Side
+from consortium.web.record_files import files_of
+from consortium.web.views import Act, Attachment, Side
 from consortium.web.views import Patient as Banner
 from consortium.web.wording import t, when
 
@@ -52,6 +53,7 @@ class Event:
     icon: str
     href: str = ""
     state: str = ""
+    files: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +184,7 @@ def _record(session: Session, group: Sequence[Record]) -> Event:
         source=t("patient.own") if first.own else member_name(session, first.source),
         icon="file-text",
         href=_record_link(session, first),
+        files=files_of(session, group),
     )
 
 

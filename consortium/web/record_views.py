@@ -1,6 +1,6 @@
 """A record as pages draw one: what it says in words, where it came from, its original."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -8,11 +8,14 @@ from typing import Any, Final
 import orjson
 from sqlalchemy.orm import Session
 
+from consortium.exchange.blobs import IDENTITY_URL
 from consortium.fhir import gate
 from consortium.kernel.time import ZONE
 from consortium.records.library import Record
 from consortium.web import patient_views
 from consortium.web.names import member_name
+from consortium.web.record_files import files_of
+from consortium.web.views import Attachment
 from consortium.web.wording import dated, t
 
 LINES_MOST: Final = 60
@@ -21,7 +24,10 @@ ORIGINAL_MOST: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
-    """One record. `lines` are its texts in order, `original` its FHIR JSON, indented."""
+    """One record. `lines` are its texts in order, `original` its FHIR JSON, indented.
+
+    What opens its files is left out of the original.
+    """
 
     record: Record
     title: str
@@ -30,6 +36,7 @@ class RecordView:
     source: str
     lines: list[str]
     original: str
+    files: Sequence[Attachment]
 
 
 def build(session: Session, record: Record) -> RecordView:
@@ -43,6 +50,7 @@ def build(session: Session, record: Record) -> RecordView:
         source=t("records.list.own") if record.own else member_name(session, record.source),
         lines=list(dict.fromkeys(_texts(resource)))[:LINES_MOST],
         original=_indented(record.raw),
+        files=files_of(session, [record]),
     )
 
 
@@ -71,6 +79,18 @@ def _texts(value: Any) -> Iterator[str]:
 
 def _indented(raw: bytes) -> str:
     """The original for people's eyes: indented, cut where it is long. Its bytes stay as stored."""
-    parsed = gate.parse(raw)
+    parsed = _without_secrets(gate.parse(raw))
     text = orjson.dumps(orjson.loads(gate.dump(parsed)), option=orjson.OPT_INDENT_2).decode()
     return text[:ORIGINAL_MOST]
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_secrets(one) for one in value if not _is_secret(one)]
+    if isinstance(value, Mapping):
+        return {name: _without_secrets(inner) for name, inner in value.items()}
+    return value
+
+
+def _is_secret(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("url") == IDENTITY_URL

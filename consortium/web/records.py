@@ -220,6 +220,18 @@ def one(request: Request, record: str, session: Writing, actor: SignedIn, now: N
     )
 
 
+@router.get("/records/{record}/files/{sealed}")
+def file(
+    record: str, sealed: str, session: Writing, actor: SignedIn, node: Node, now: Now
+) -> Response:
+    """A file of a record; who opens it is written down."""
+    attached = library.file(session, record, sealed=sealed, actor=actor, now=now)
+    raw = blobs.open_attachment(node.store, attached)
+    if raw is None:
+        raise Refusal(RefusalKind.UNAVAILABLE, "record.file_coming")
+    return uploads.sent(raw, name=str(attached.get("title", "")))
+
+
 # ---------------------------------------------------------------- views
 
 

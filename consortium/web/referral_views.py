@@ -348,7 +348,7 @@ def _taken(vital: Vital) -> str:
 
 
 def _papers(session: Session, seen: CaseView) -> list[Attachment]:
-    coming = {row.sha256 for row in blobs.waiting(session, limit=100)}
+    coming = blobs.coming(session, [one.sealed for one in seen.content.papers])
     return [
         Attachment(
             id=one.sealed,

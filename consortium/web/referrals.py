@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
@@ -159,10 +158,7 @@ def file(
     raw = blobs.open_attachment(node.store, paper.attachment)
     if raw is None:
         raise Refusal(RefusalKind.UNAVAILABLE, "referral.paper_coming")
-    kind = uploads.kind_of(raw)  # what the other side says it is decides nothing
-    way = "inline" if kind.startswith("image/") else "attachment"
-    name = f"{way}; filename*=UTF-8''{quote(uploads.clean_name(paper.title))}"
-    return Response(raw, media_type=kind, headers={"content-disposition": name})
+    return uploads.sent(raw, name=paper.title)
 
 
 def page(

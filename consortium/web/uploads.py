@@ -10,8 +10,10 @@ import unicodedata
 import zlib
 from collections.abc import Iterator
 from typing import Final
+from urllib.parse import quote
 
 from starlette.datastructures import UploadFile
+from starlette.responses import Response
 
 from consortium.exchange import blobs
 from consortium.kernel.errors import Refusal, RefusalKind, invalid
@@ -77,6 +79,14 @@ def clean_name(name: str) -> str:
     if dot and len(seen) > NAME_MAX and len(ending) < 10:
         return stem[: NAME_MAX - len(ending) - 1] + dot + ending
     return seen[:NAME_MAX] or "file"
+
+
+def sent(raw: bytes, *, name: str) -> Response:
+    """A file on its way to a person; what the other side says it is decides nothing."""
+    kind = kind_of(raw)
+    way = "inline" if kind.startswith("image/") else "attachment"
+    told = f"{way}; filename*=UTF-8''{quote(clean_name(name))}"
+    return Response(raw, media_type=kind, headers={"content-disposition": told})
 
 
 def _check_pdf(raw: bytes) -> None:
