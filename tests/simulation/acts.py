@@ -126,14 +126,15 @@ class Acts:
 
     def full_disk(self) -> None:
         """The hub's guard cannot be written once: nobody is told anything."""
-        guard = self.world.hub_guard
-        real = guard.leaves
 
         def full(first: int, leaves: object) -> None:
-            guard.leaves = real  # type: ignore[method-assign]
+            self.disk_emptied()
             raise OSError(28, "no space left")
 
-        guard.leaves = full  # type: ignore[method-assign]
+        self.world.hub_guard.leaves = full  # type: ignore[method-assign]
+
+    def disk_emptied(self) -> None:
+        vars(self.world.hub_guard).pop("leaves", None)
 
     def publish(self) -> None:
         self.world.publish()
@@ -147,6 +148,7 @@ class Acts:
     def rest(self) -> None:
         """Heal everything and wait until nothing moves."""
         kinds.CUTS.clear()
+        self.disk_emptied()
         self.world.heal()
         self.world.settle(rounds=60)
 

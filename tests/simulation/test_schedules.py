@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 from tests.simulation.acts import CLINICS, Acts, schedule
 from tests.support.databases import PostgresDatabases
 
-pytestmark = [pytest.mark.simulation, pytest.mark.slow]
+pytestmark = pytest.mark.simulation
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """A failing schedule is replayed by its seed; shrinking one costs minutes."""
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"

@@ -1,9 +1,7 @@
 """Many schedules of a hub and two workstations over a link that loses, doubles, reorders, cuts."""
 
 import shutil
-import tempfile
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,21 +13,14 @@ from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from tests.consortium.exchange.checks import chains_whole, folds_agree, nothing_lost_nothing_twice
 from tests.consortium.exchange.world import World
-from tests.support.databases import SqliteFiles
+from tests.simulation.acts import files, scratch
 
 pytestmark = pytest.mark.simulation
 CLINICS = ("a", "b")
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 """A failing schedule is replayed by its seed; shrinking one costs minutes."""
-_FILES: list[SqliteFiles] = []
 who = st.sampled_from(CLINICS)
 cases = st.sampled_from(["c1", "c2", "c3", "c4"])
-
-
-def _files() -> SqliteFiles:
-    if not _FILES:
-        _FILES.append(SqliteFiles(Path(tempfile.mkdtemp(prefix="sync-"))))
-    return _FILES[0]
 
 
 class Sync(RuleBasedStateMachine):
@@ -38,7 +29,7 @@ class Sync(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stack = ExitStack()
-        self.folder = Path(self.stack.enter_context(tempfile.TemporaryDirectory()))
+        self.folder = scratch()
         self.opened = 0
 
     @initialize(seed=st.integers(0, 2**16))
@@ -48,7 +39,7 @@ class Sync(RuleBasedStateMachine):
         def make() -> Database:
             nonlocal made
             made += 1
-            return self.stack.enter_context(_files().one(self.folder, f"n{made}.db"))
+            return self.stack.enter_context(files().one(self.folder, f"n{made}.db"))
 
         self.world = World(self.folder, make, CLINICS, seed=seed)
         for name in CLINICS:

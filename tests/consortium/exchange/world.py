@@ -243,12 +243,13 @@ class World:
 
     def settle(self, rounds: int = 12) -> None:
         """Let everybody sync until nothing moves any more."""
+        self.publish()
         for _ in range(rounds):
             self.clock.advance(seconds=400)
             moved = 0
             for member in self.members.values():
                 done = member.sync()
-                moved += done.pushed + done.pulled
+                moved += done.pushed + done.pulled + done.receipts
             self.publish()
             if not moved:
                 return
