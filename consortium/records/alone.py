@@ -43,11 +43,15 @@ def go_on(
     if row is None or kept is None or row.state != applying.REQUESTED or row.why != Why.PICTURE:
         return
     try:
-        if files(orjson.loads(kept.image)) is None:
-            return
-        _alone(session, row, post=post, now=now)
+        picture = files(orjson.loads(kept.image))
     except Refusal:
-        row.why = Why.CONSENT.value
+        picture = b""
+    if picture is None:
+        return
+    if model.opens(picture):
+        _alone(session, row, post=post, now=now)
+    else:
+        row.why = Why.UNREADABLE.value
     session.flush()
     applying.show(session, row, now=now)
 

@@ -4,6 +4,7 @@ A hospital answers a request by itself only when one patient matches by number a
 consent covers what is asked; all else is a person's decision (product.md, 5.6; PROTOCOL 3).
 """
 
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -304,6 +305,8 @@ class Why(StrEnum):
     CONSENT = "consent"
     EMERGENCY = "emergency"
     NOT_SENT = "not_sent"
+    UNREADABLE = "unreadable"
+    """The consent's picture is here and does not open."""
     PICTURE = "picture"
     """The consent's picture is still to come; then the node answers by itself."""
 
@@ -342,3 +345,34 @@ def asked_scope(types: Sequence[str], *, months: int, now: datetime) -> Scope:
     midnight = datetime(today.year, today.month, today.day, tzinfo=ZONE) + timedelta(days=1)
     end = midnight.astimezone(UTC)
     return Scope(frozenset(types), end - timedelta(days=round(months * 365 / 12)), end)
+
+
+# ---------------------------------------------------------------- the consent's picture
+
+_PNG, _JPEG, _PDF = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"%PDF-"
+_TAIL = 1024
+
+
+def opens(raw: bytes) -> bool:
+    """Whether a picture of a consent is whole: a PNG, JPEG or PDF from its first mark to its last.
+
+    What it shows only a person can say. PNG: w3.org/TR/png 5; JPEG: ITU-T T.81 B.1.1; PDF: ISO
+    32000-1 7.5.5.
+    """
+    if raw.startswith(_PNG):
+        return _png_opens(raw)
+    if raw.startswith(_JPEG):
+        return raw.rstrip(b"\0").endswith(b"\xff\xd9")
+    return raw.startswith(_PDF) and b"%%EOF" in raw[-_TAIL:]
+
+
+def _png_opens(raw: bytes) -> bool:
+    """Whether every chunk bears its checksum, from the header to the end."""
+    at, names = len(_PNG), list[bytes]()
+    while at + 12 <= len(raw) and names[-1:] != [b"IEND"]:
+        end = at + 8 + int.from_bytes(raw[at : at + 4])
+        if zlib.crc32(raw[at + 4 : end]) != int.from_bytes(raw[end : end + 4].ljust(4, b"\0")):
+            return False
+        names.append(raw[at + 4 : at + 8])
+        at = end + 4
+    return at <= len(raw) and names[:1] == [b"IHDR"] and b"IDAT" in names and names[-1] == b"IEND"

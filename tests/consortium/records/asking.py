@@ -7,6 +7,7 @@ from consortium.desk import service as desk
 from consortium.exchange import blobs
 from consortium.fhir import clinical
 from consortium.records import answering, library, service
+from tests.consortium.teleconsult.stage import PNG
 from tests.consortium.teleconsult.world import Clinics
 
 NUMBER = "512425195903141626"
@@ -59,14 +60,15 @@ def ask(
     covers: tuple[str, ...] = (),
     months: int = 12,
     name: str = "han",
+    picture: bytes = PNG,
 ) -> str:
     doing = world.doing(name)
     with world.writing(name) as session:
         image = ""
-        if basis == "explicit":
+        if basis == "explicit" and picture:
             files = world.members[doing.actor.member].store
             image = blobs.seal(
-                session, files, b"a picture", name="consent.jpg", content_type="image/jpeg",
+                session, files, picture, name="consent.png", content_type="image/png",
                 now=doing.now,
             ).id  # fmt: skip
         form = service.Form("lead", types, months, basis, "调整用药前看既往结果", image, covers)
