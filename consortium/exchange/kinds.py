@@ -121,7 +121,8 @@ class ExchangeKind(ABC):
     """True: facts name the basis (`consent`: explicit, emergency, statutory)."""
     refusable: ClassVar[bool] = True
     """False: its step stands even when the recipient cannot take the body. So it is with every act
-    that ends something: what it gave back (quota, slot, consent) is not taken a second time."""
+    that ends something by giving back (quota, slot, consent) or refusing: it is not taken a second
+    time. A release of records gives nothing back; refused, it leaves its request open."""
     puts_back: ClassVar[bool] = False
     """True: it undoes the last step of a case (`body.refuse/1` alone)."""
 
