@@ -1,12 +1,19 @@
-"""What a recipient answers by itself: a body that it cannot take, a verdict that it finds wrong."""
+"""What a recipient answers by itself: a body that it cannot take, a verdict that it finds wrong.
+
+A node from a backup takes a part of its feed a second time. What it answered then it has back in
+its outbox, and does not answer again: the other side has gone on since.
+"""
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from consortium.exchange import commitment
 from consortium.exchange.outbox import Draft, Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.received import Entry
+from consortium.exchange.tables import OutboxRow
 from consortium.fhir import message as messages
 from consortium.kernel.errors import Refusal
 from consortium.kernel.ids import new_id
@@ -27,6 +34,8 @@ def refuse_body(
     """
     header = entry.header
     if header.sender == member or header.everyone or header.kind in {"body.refuse/1", *QUIET}:
+        return
+    if _answered(session, member, "body.refuse/1", case=header.case, of=header.id):
         return
     exchange = new_id(now)
     body = messages.build(
@@ -56,6 +65,8 @@ def dispute(
     Raises:
         Refusal: as `refuse_body`.
     """
+    if _answered(session, member, "dispute.raise/1", index=entry.item.index):
+        return
     exchange = new_id(now)
     body = messages.build(
         "dispute.raise",
@@ -75,3 +86,15 @@ def dispute(
     except Refusal as refusal:
         if refusal.code == "exchange.restored":
             raise
+
+
+def _answered(
+    session: Session, member: str, kind: str, *, case: str = "", **about: str | int
+) -> bool:
+    """Whether this member sent such an answer with these facts before."""
+    sent = session.scalars(
+        select(OutboxRow.facts).where(
+            OutboxRow.case == case, OutboxRow.member == member, OutboxRow.kind == kind
+        )
+    )
+    return any(about.items() <= commitment.open_facts(facts).items() for facts in sent)
