@@ -107,6 +107,11 @@ def faults_of(page: Page) -> list[str]:
     return found
 
 
+def listening(page: Page) -> None:
+    """Wait until the page has the answer of its event stream: no news is missed from here on."""
+    page.wait_for_function("document.querySelector('#live')?._htmx?.sse?.reader != null")
+
+
 def look(page: Page, name: str) -> None:
     """Keep a picture of the page under screenshots/, to be looked at."""
     size = page.viewport_size or {"width": 0, "height": 0}

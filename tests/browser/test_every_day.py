@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 from consortium.cli.demo_patients import Sketch
 from consortium.exchange import census
 from tests.browser import steps
-from tests.browser.site import look, requests_of
+from tests.browser.site import listening, look, requests_of
 from tests.browser.world import World
 
 pytestmark = pytest.mark.browser
@@ -40,7 +40,7 @@ def test_returned_and_declined_come_to_the_doctor_by_themselves(world: World) ->
     doctor, specialist = world.desk("han"), world.desk("gu")
     doctor.goto("/")
     returned, declined = _case(doctor, "孙有田"), _case(doctor, "赵巧云")
-    expect(doctor.locator("#live[data-htmx-powered]")).to_have_count(1)
+    listening(doctor)
     asked = requests_of(doctor)
 
     specialist.goto(f"/referrals/{returned}")

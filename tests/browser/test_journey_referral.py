@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from consortium.cli.demo_patients import Sketch, number_of
 from tests.browser import steps
-from tests.browser.site import look, requests_of
+from tests.browser.site import listening, look, requests_of
 from tests.browser.world import World
 
 pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
@@ -86,7 +86,7 @@ def _sent_and_seen(world: World, case: str, *, doctor: Page, specialist: Page) -
     """The link is back: a ledger number here, and there a row that nobody asked for."""
     doctor.goto(f"/referrals/{case}")
     specialist.goto("/")
-    expect(specialist.locator("#live[data-htmx-powered]")).to_have_count(1)
+    listening(specialist)
     asked = requests_of(specialist)
     specialist.evaluate(f"void (window.seen = ({SEEN_AT})({case!r}))")
     folded = world.row_at("hub", case)

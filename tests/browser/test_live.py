@@ -6,21 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from consortium.desk import drafts
 from tests.browser.preview import NOW, rows
-from tests.browser.site import Site, look, requests_of, violations
+from tests.browser.site import Site, listening, look, requests_of, violations
 from tests.support.web_stage import PASSWORD, Stage, a_row
 
 pytestmark = pytest.mark.browser
 Own = tuple[Stage, Site]
 FIRST = "#row-case0"
-
-
-def _live(page: Page) -> None:
-    """Wait until the page listens to its event stream."""
-    expect(page.locator("#live[data-htmx-powered]")).to_have_count(1)
 
 
 def _others(asked: list[str]) -> list[str]:
@@ -31,7 +26,7 @@ def _others(asked: list[str]) -> list[str]:
 def test_a_row_changes_within_two_seconds_and_nothing_else_is_asked(own: Own) -> None:
     stage, site = own
     with site.page() as page:
-        _live(page)
+        listening(page)
         asked = requests_of(page)
         changed = replace(next(rows(NOW)), patient_name="马德顺甲", urgency="urgent")
         started = time.monotonic()
@@ -53,7 +48,7 @@ def test_the_strip_breaks_where_the_link_does(own: Own) -> None:
     stage, site = own
     with site.page() as page:
         page.goto("/account")
-        _live(page)
+        listening(page)
         asked = requests_of(page)
         stage.node.link.online = False
         stage.node.wake.notify()
@@ -70,7 +65,7 @@ def test_the_strip_breaks_where_the_link_does(own: Own) -> None:
 def test_news_moves_neither_focus_nor_typing(own: Own) -> None:
     stage, site = own
     with site.page() as page:
-        _live(page)
+        listening(page)
         page.focus("#act-case3")
         stage.put(a_row("new", "新来的", NOW, urgency="emergency"))
         expect(page.locator("#row-new")).to_be_visible()
@@ -107,8 +102,9 @@ def test_keys_can_be_switched_off(site: Site) -> None:
         page.goto("/help")
         page.uncheck("[data-keys] input")
         page.goto("/")
+        page.evaluate("addEventListener('keydown', (e) => { window.taken = e.defaultPrevented; })")
         page.keyboard.press("n")
-        page.wait_for_timeout(300)
+        assert page.evaluate("window.taken") is False
         assert page.url == f"{site.base}/"
         page.goto("/help")
         page.check("[data-keys] input")
@@ -119,6 +115,7 @@ def test_the_lock_lies_over_the_page_and_keeps_it(own: Own) -> None:
     with site.page() as page:
         page.clock.install()
         page.goto("/gallery/draft")
+        listening(page)  # a stream without an answer for so long is a fault
         page.fill("#question", "胸闷 3 周")
         page.clock.fast_forward(301_000)
         expect(page.locator("#lock")).to_be_visible()
@@ -140,6 +137,7 @@ def test_a_locked_page_is_locked_at_the_server_too(own: Own) -> None:
     with site.page() as page:
         page.clock.install()
         page.goto("/")
+        listening(page)
         with page.expect_response("**/lock"):
             page.clock.fast_forward(301_000)
         expect(page.locator("#lock")).to_be_visible()
