@@ -84,5 +84,6 @@ def _alone(session: Session, row: RequestTable, *, post: Post, now: datetime) ->
                 exchange=new_id(now),
                 now=now,
             )
-    except Refusal:
-        row.why = Why.NOT_SENT.value
+    except Refusal as refusal:
+        much = refusal.code == "record.too_many"
+        row.why = (Why.TOO_MANY if much else Why.NOT_SENT).value

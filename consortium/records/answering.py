@@ -128,7 +128,7 @@ def review(session: Session, case: str, *, actor: Actor, chosen: str, now: datet
         Candidate(
             one,
             model.match(who, identity_of(one)),
-            _counts(_leaving(session, row, patient=one.id, scope=limited)),
+            _counts(_leaving(session, row, patient=one.id, scope=limited)[0]),
         )
         for one in shown.values()
     ]
@@ -160,7 +160,8 @@ def release(
     Never more than was asked for, nor more than an explicit consent covers.
 
     Raises:
-        Refusal: `record.unknown`, `record.answered`, `record.patient`, `record.consent`.
+        Refusal: `record.unknown`, `record.answered`, `record.patient`, `record.consent`,
+            `record.too_many`.
     """
     row = _own(session, case, actor=actor)
     if row.answer == exchange:
@@ -239,8 +240,8 @@ def _still_open(row: RequestTable) -> None:
 
 def _leaving(
     session: Session, row: RequestTable, *, patient: str, scope: Scope
-) -> list[Mapping[str, Any]]:
-    """Own records of a patient that lie wholly in a scope."""
+) -> tuple[list[Mapping[str, Any]], bool]:
+    """Own records of a patient that lie wholly in a scope; and whether these are all."""
     rows = store.own_of_patient(
         session,
         member=row.member,
@@ -249,7 +250,8 @@ def _leaving(
         start=scope.start,
         end=scope.end,
     )
-    return disclosure.select([gate.parse(one.raw) for one in rows], scope)
+    whole = len(rows) <= store.RELEASE_MOST
+    return disclosure.select([gate.parse(one.raw) for one in rows], scope), whole
 
 
 def _counts(resources: Sequence[Mapping[str, Any]]) -> dict[str, int]:
@@ -271,8 +273,10 @@ def let_go(
     actor: Actor | None = None,
     signer: Signer | None = None,
 ) -> None:
-    """Queue a release in as many parts as it needs."""
-    found = _leaving(session, row, patient=patient, scope=scope)
+    """Queue a release in as many parts as it needs, or all of it not: Refusal `record.too_many`."""
+    found, whole = _leaving(session, row, patient=patient, scope=scope)
+    if not whole:
+        raise conflict("record.too_many", most=store.RELEASE_MOST)
     copies = disclosure.copies(found, patient=row.patient_ref)
     parts = _parts(copies)
     by = By.PERSON if actor else By.AUTO

@@ -305,6 +305,8 @@ class Why(StrEnum):
     CONSENT = "consent"
     EMERGENCY = "emergency"
     NOT_SENT = "not_sent"
+    TOO_MANY = "too_many"
+    """More than one release may hold: a part of it would pass for all."""
     UNREADABLE = "unreadable"
     """The consent's picture is here and does not open."""
     PICTURE = "picture"

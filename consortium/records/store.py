@@ -18,7 +18,7 @@ from consortium.records.tables import (
 )
 
 RELEASE_MOST = 2_000
-"""Resources looked through for one release."""
+"""Resources that one release may hold; what is more is asked for in narrower days."""
 PATIENTS_MOST = 200
 """Rows of one person among which a resource is looked for."""
 
@@ -117,7 +117,10 @@ def own_of_patient(
     session: Session, *, member: str, patient: str, kinds: Sequence[str], start: datetime,
     end: datetime,
 ) -> Sequence[ResourceTable]:  # fmt: skip
-    """A member's own records of a patient, of these types, wholly in [start, end)."""
+    """A member's own records of a patient, of these types, wholly in [start, end).
+
+    At most one more than a release may hold, which tells that there are too many.
+    """
     table = ResourceTable
     return session.scalars(
         select(table)
@@ -131,7 +134,7 @@ def own_of_patient(
             table.end_at <= end,
         )
         .order_by(table.start_at, table.id)
-        .limit(RELEASE_MOST)
+        .limit(RELEASE_MOST + 1)
     ).all()
 
 
