@@ -18,6 +18,7 @@ from consortium.upkeep import service as upkeep
 from consortium.upkeep.revisions import check_revision
 from consortium.web import install
 from consortium.web.guard import recognise
+from consortium.web.icons import check_built
 from consortium.web.signed import known
 from consortium.wiring import Node
 
@@ -56,9 +57,10 @@ def serve(settings: Settings) -> None:
     """Serve a node until it is told to stop; exactly one process for its folder.
 
     Raises:
-        Refusal: `system.running`, `system.not_set_up`, `upkeep.revision`, `system.port`, or what
-            `start_checks` finds.
+        Refusal: `system.not_built`, `system.running`, `system.not_set_up`, `upkeep.revision`,
+            `system.port`, or what `start_checks` finds.
     """
+    check_built()
     with upkeep.serving(settings):
         node = wiring.build(settings)
         try:

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 from markupsafe import Markup
 
+from consortium.kernel.errors import Refusal, RefusalKind
+
 _INNER = re.compile(r"<svg[^>]*>(.*)</svg>", re.DOTALL)
 _HEAD = (
     '<svg class="i{size}" viewBox="0 0 24 24" fill="none" stroke="currentColor"'
@@ -26,3 +28,15 @@ def icon(name: str, size: str = "") -> Markup:
     drawing = re.sub(r"\s*\n\s*", "", found[1])
     # files of the build, never input
     return Markup(_HEAD.format(size=f" {size}" if size else "") + drawing + "</svg>")  # noqa: S704
+
+
+def check_built() -> None:
+    """Whether the build has put the icons and scripts of pages beside this program.
+
+    Raises:
+        Refusal: `system.not_built`: every page would fail.
+    """
+    here = files("consortium.web")
+    for part in (("icons", "check.svg"), ("static", "vendor", "htmx.min.js")):
+        if not here.joinpath(*part).is_file():
+            raise Refusal(RefusalKind.UNAVAILABLE, "system.not_built")
