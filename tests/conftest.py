@@ -13,11 +13,13 @@ from hypothesis import HealthCheck, settings
 from consortium.kernel.database import Database
 from tests.support.clock import VirtualClock
 from tests.support.databases import PostgresDatabases, SqliteFiles
+from tests.support.engines import share_compiled
 from tests.support.postgres import PostgresServer
 
 GROUPS = frozenset({"postgres", "process", "browser", "simulation", "slow"})
 BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 
+share_compiled()
 settings.register_profile(
     "short",
     deadline=None,

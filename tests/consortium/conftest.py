@@ -11,6 +11,15 @@ if TYPE_CHECKING:
     from tests.support.real_world import World
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _cheap() -> Iterator[None]:
+    """Least cost of passwords, except where a test asks for the real one."""
+    from tests.support.cheap import least_cost
+
+    with least_cost():
+        yield
+
+
 @pytest.fixture(scope="session")
 def founded_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The demo's consortium with a short story, founded once for all test processes."""

@@ -17,17 +17,30 @@ from tests.consortium.exchange.world import HUB
 from tests.support.databases import SqliteFiles
 
 
-@pytest.fixture
-def pages(tmp_path: Path, sqlite_files: SqliteFiles) -> Pages:
+def _pages(folder: Path, sqlite_files: SqliteFiles) -> Pages:
     """Pages are the same on both databases: their services are tested on both."""
     count = 0
 
     def make() -> Database:
         nonlocal count
         count += 1
-        return sqlite_files.one(tmp_path, f"node{count}.db").__enter__()
+        return sqlite_files.one(folder, f"node{count}.db").__enter__()
 
-    return Pages(ContractWorld(tmp_path, make, ContractRows()))
+    return Pages(ContractWorld(folder, make, ContractRows()))
+
+
+@pytest.fixture
+def pages(tmp_path: Path, sqlite_files: SqliteFiles) -> Pages:
+    return _pages(tmp_path, sqlite_files)
+
+
+@pytest.fixture(scope="module")
+def agreed(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_files: SqliteFiles
+) -> tuple[Pages, str]:
+    """A contract in force, for tests that only look."""
+    made = _pages(tmp_path_factory.mktemp("agreed"), sqlite_files)
+    return made, _agree(made)
 
 
 def _draft(pages: Pages) -> str:
@@ -253,8 +266,8 @@ def test_a_clinic_returns_a_proposal_and_the_next_version_shows_the_difference(
         ("head", "/contracts?after=x", 422),
     ],
 )
-def test_who_may_see_what(pages: Pages, who: str, path: str, status: int) -> None:
-    contract = _agree(pages)
+def test_who_may_see_what(agreed: tuple[Pages, str], who: str, path: str, status: int) -> None:
+    pages, contract = agreed
     assert pages.browser(who).get(path.format(c=contract)).status_code == status
 
 

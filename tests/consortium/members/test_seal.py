@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.members import box
+from consortium.members import box, passwords
 from consortium.members.keys import Age, KeyFolder
 from consortium.members.recovery import Recovery
 from consortium.members.seal import PAUSE, SealFile, Seals
 from consortium.members.statements import verifies
 from tests.consortium.members.keys_made import NOW, PASSPHRASE, Member
 from tests.consortium.members.seeded import fill
+from tests.support.cheap import real_cost
 
 
 @pytest.fixture
@@ -109,6 +110,21 @@ def test_a_box_opens_with_its_own_words_and_unchanged_only(
     flipped = bytearray(closed)
     flipped[at % len(closed)] ^= 1 << bit
     assert box.unlock(bytes(flipped), passphrase=passphrase, bound=b"me") is None
+
+
+def test_at_its_real_cost_a_box_and_a_password_open_too() -> None:
+    cheap = box.lock(b"s", passphrase=PASSPHRASE, bound=b"")
+    with real_cost():
+        assert (box._PASSES, box._LANES, box._MEMORY_KIB) == (3, 4, 64 * 1024)
+        closed = box.lock(b"s", passphrase=PASSPHRASE, bound=b"")
+        assert box.unlock(closed, passphrase=PASSPHRASE, bound=b"") == b"s"
+        assert box.unlock(cheap, passphrase=PASSPHRASE, bound=b"") is None
+        known = passwords.hashed(PASSPHRASE)
+        assert known.startswith("$argon2id$v=19$m=65536,t=3,p=4$")
+        assert passwords.fits(PASSPHRASE, known)
+        assert not passwords.fits(f"{PASSPHRASE}x", known)
+        assert not passwords.fits(PASSPHRASE, "")
+    assert box.unlock(cheap, passphrase=PASSPHRASE, bound=b"") == b"s"
 
 
 def test_full_width_letters_are_the_same_passphrase() -> None:

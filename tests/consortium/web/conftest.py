@@ -30,10 +30,22 @@ def clinic_file(sqlite_files: SqliteFiles, tmp_path_factory: pytest.TempPathFact
 def clinic(clinic_file: Path, tmp_path: Path, clock: VirtualClock) -> Iterator[Stage]:
     """A clinic with one doctor, who signs in as `han`. Pages are the same on both databases:
     their services are tested on both."""
-    shutil.copyfile(clinic_file, tmp_path / "clinic.db")
-    database = Database(f"sqlite:///{tmp_path / 'clinic.db'}")
-    yield stage(database, tmp_path / "home", clock)
-    database.close()
+    made = opened(clinic_file, tmp_path, clock)
+    yield made
+    made.node.database.close()
+
+
+def opened(clinic_file: Path, folder: Path, clock: VirtualClock) -> Stage:
+    """A copy of the clinic in a folder."""
+    shutil.copyfile(clinic_file, folder / "clinic.db")
+    return stage(Database(f"sqlite:///{folder / 'clinic.db'}"), folder / "home", clock)
+
+
+def client_of(clinic: Stage) -> TestClient:
+    """A browser with cookies of its own; faults of the program become answers."""
+    return TestClient(
+        clinic.app, base_url=BASE, raise_server_exceptions=False, follow_redirects=False
+    )
 
 
 Browse = Callable[[], TestClient]
@@ -43,14 +55,7 @@ Browse = Callable[[], TestClient]
 def browser(clinic: Stage) -> Iterator[Browse]:
     """Makes browsers, each with cookies of its own; faults of the program become answers."""
     with ExitStack() as stack:
-
-        def make() -> TestClient:
-            client = TestClient(
-                clinic.app, base_url=BASE, raise_server_exceptions=False, follow_redirects=False
-            )
-            return stack.enter_context(client)
-
-        yield make
+        yield lambda: stack.enter_context(client_of(clinic))
 
 
 @pytest.fixture
