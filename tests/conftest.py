@@ -5,12 +5,14 @@ import random
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from consortium.kernel.database import Database
+from tests import run
 from tests.support.clock import VirtualClock
 from tests.support.databases import PostgresDatabases, SqliteFiles
 from tests.support.engines import share_compiled
@@ -38,6 +40,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if GROUPS.isdisjoint(mark.name for mark in item.iter_markers()):
             item.add_marker("unit")
+    lost = {
+        f"{item.nodeid}: {group}"
+        for group, mark in run.NAMED.items()
+        for item in items
+        if item.get_closest_marker(mark) and not _found(item.path, group)
+    }
+    if lost:
+        raise pytest.UsageError(f"tests.run would not find {sorted(lost)}")
+
+
+@cache
+def _places(group: str) -> frozenset[Path]:
+    return frozenset(map(Path, run.places(group)))
+
+
+def _found(file: Path, group: str) -> bool:
+    return not _places(group).isdisjoint((file, *file.parents))
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,10 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,8 +23,17 @@ MARKS = {
     "browser": "browser and not slow",
     "soak": "slow",
 }
+# The mark that names each file of a group; the other groups are found anywhere.
+NAMED = {"processes": "process", "simulation": "simulation", "browser": "browser", "soak": "slow"}
 # Tests that start processes or a browser share them by file.
-SPREAD = {"processes": ("--dist=loadfile",), "browser": ("--dist=loadfile",)}
+SPREAD = {
+    "unit": ("--dist=worksteal",),
+    "postgres": ("--dist=worksteal",),
+    "processes": ("--dist=loadfile",),
+    "browser": ("--dist=loadfile",),
+}
+TESTS = Path(__file__).parent
+IN_MEMORY, ROOM_BYTES = Path("/dev/shm"), 3_000_000_000
 CHECKS = (
     ("ruff", "check", "--quiet", "."),
     ("ruff", "format", "--check", "--quiet", "."),
@@ -52,11 +63,47 @@ def _check() -> Tally:
     return tally
 
 
+def places(group: str) -> list[str]:
+    """Where the tests of a group lie: to import all the others would take longer than some run."""
+    if group not in NAMED:
+        return []
+    # a set of parameters with its marks may come from a helper beside the tests
+    named = [
+        file
+        for file in sorted(TESTS.rglob("*.py"))
+        if f"mark.{NAMED[group]}" in file.read_text(encoding="utf-8")
+    ]
+    return [
+        str(file if file.name.startswith("test_") else file.parent)
+        for file in named
+        if file.name != "run.py"
+    ]
+
+
+def _memory() -> str | None:
+    """A folder in memory where there is room: databases that tests make and leave need no disk."""
+    if "TMPDIR" in os.environ or not os.access(IN_MEMORY, os.W_OK):
+        return None
+    return str(IN_MEMORY) if shutil.disk_usage(IN_MEMORY).free > ROOM_BYTES else None
+
+
 def _pytest(group: str) -> Tally:
     workers = os.environ.get("TEST_WORKERS", "auto")
     command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "-m", MARKS[group]]
+    command += ["-o", "tmp_path_retention_policy=failed"]
+    with tempfile.TemporaryDirectory(
+        prefix="sc-tests-", dir=_memory(), ignore_cleanup_errors=True
+    ) as folder:
+        # as PostgreSQL's own user the server walks to its folder in here
+        Path(folder).chmod(0o711)
+        return _followed(
+            group, [*command, *SPREAD.get(group, ()), *places(group)], {"TMPDIR": folder}
+        )
+
+
+def _followed(group: str, command: list[str], more: dict[str, str]) -> Tally:
     process = subprocess.Popen(
-        [*command, *SPREAD.get(group, ())], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env={**os.environ, **more}
     )
     assert process.stdout is not None
     closing = ""
