@@ -57,6 +57,7 @@ class FormView:
     urgencies: Sequence[Option]
     consents: Sequence[Option]
     basis: str
+    covered: bool
     back: str
 
 
@@ -198,6 +199,7 @@ def _view(
         urgencies=[Option(one, t(f"shell.urgency.{one}"), urgency=one) for one in URGENCIES],
         consents=[Option(one.value, t(f"booking.consent.{one.value}")) for one in Basis],
         basis=basis,
+        covered=under is not None,
         back=f"/bookings/new?about={person.id}",
     )
 
