@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from consortium.exchange import inbox, outqueue, restored
+from consortium.exchange import inbox, objections, outqueue, restored
 from consortium.exchange.admission import Admission
 from consortium.exchange.answers import Answer
 from consortium.exchange.batch import Batch
@@ -31,7 +31,7 @@ from consortium.kernel.time import from_ms
 from consortium.ledger import journal
 from tests.consortium.exchange import checks, kinds
 from tests.consortium.exchange.kinds import PowerCutError
-from tests.simulation.acts import CLINICS, Acts, schedule, step
+from tests.simulation.acts import CLINICS, Acts, harder_step, schedule, step
 
 pytestmark = pytest.mark.simulation
 SEEDS = range(40, 60)
@@ -220,6 +220,13 @@ def test_a_planted_bug_is_found(plant: Plant, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("seed", sorted(set(PLANTED.values())))
 def test_without_a_planted_bug_the_same_schedules_pass(seed: int) -> None:
     schedule(seed, steps=30)
+
+
+def test_an_answer_given_again_after_a_restore_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    schedule(17, steps=60, take=harder_step)
+    monkeypatch.setattr(objections, "_answered", lambda *_, **__: False)
+    with pytest.raises(AssertionError):
+        schedule(17, steps=60, take=harder_step)
 
 
 def test_a_chain_with_a_broken_link_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

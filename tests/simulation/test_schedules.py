@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tests.simulation.acts import CLINICS, Acts, schedule
+from tests.simulation.acts import CLINICS, Acts, harder_step, schedule
 from tests.support.databases import PostgresDatabases
 
 pytestmark = pytest.mark.simulation
@@ -127,6 +127,11 @@ def test_long_schedules_of_likely_steps(seed: int) -> None:
     schedule(seed, steps=400 if LONG else 90)
 
 
+@pytest.mark.parametrize("seed", range(2_000, 2_200 if LONG else 2_002))
+def test_schedules_with_bodies_that_nobody_can_take(seed: int) -> None:
+    schedule(seed, steps=250 if LONG else 90, take=harder_step)
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize("seed", range(20 if LONG else 2))
 def test_with_a_hub_on_postgresql(postgres_databases: PostgresDatabases, seed: int) -> None:
@@ -138,3 +143,9 @@ def test_with_a_hub_on_postgresql(postgres_databases: PostgresDatabases, seed: i
 @pytest.mark.parametrize("seed", range(5_000, 5_300))
 def test_soak(seed: int) -> None:
     schedule(seed, steps=150)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6_000, 6_100))
+def test_soak_with_bodies_that_nobody_can_take(seed: int) -> None:
+    schedule(seed, steps=150, take=harder_step)
