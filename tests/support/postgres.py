@@ -77,7 +77,10 @@ class PostgresServer:
             raise RuntimeError(f"initdb: {complaint.decode()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        settings = ("listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200")
+        settings = (
+            "listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200",
+            "wal_level=minimal", "max_wal_senders=0", "autovacuum=off",
+        )  # fmt: skip
         options = [part for setting in settings for part in ("-c", setting)]
         with (self.folder / "log").open("wb") as log:
             process = self._run(
@@ -110,7 +113,7 @@ class PostgresServer:
         """Make a database, a copy of `template` when one is named; returns its name."""
         self._count += 1
         name = f"t{self._count}"
-        copy = f" TEMPLATE {template}" if template else ""
+        copy = f" TEMPLATE {template} STRATEGY FILE_COPY" if template else ""
         self._execute(f"CREATE DATABASE {name}{copy}")
         return name
 
