@@ -38,9 +38,9 @@ class Files:
     folder: Path
 
     def picture(self, size_bytes: int, name: str = "ecg.jpg") -> Path:
-        """Something that begins as a photograph does."""
+        """Something that begins and ends as a photograph does."""
         path = self.folder / name
-        path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(size_bytes - 4))
+        path.write_bytes(b"\xff\xd8\xff\xe0" + bytes(size_bytes - 6) + b"\xff\xd9")
         return path
 
 

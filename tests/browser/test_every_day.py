@@ -64,7 +64,7 @@ def test_returned_and_declined_come_to_the_doctor_by_themselves(world: World) ->
     assert [path for path in asked if not path.startswith("events")] == []
 
     doctor.locator(f"#row-{returned} .act a").click()
-    steps.press(doctor, "去补充")
+    steps.press(doctor, "referral.do.resend")
     expect(doctor.locator(".banner.amber").first).to_contain_text("请补腰椎 MRI。")
     doctor.fill("#history", "已补腰椎 MRI：L4/5 突出。")
     expect(doctor.locator("#saved")).to_contain_text("已自动保存", timeout=steps.SOON_MS)
@@ -120,7 +120,7 @@ def test_a_file_of_five_megabytes_shows_its_way(world: World, tmp_path: Path) ->
     link = doctor.context.new_cdp_session(doctor)
     slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
     link.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": SLOW_BYTES_S})
-    steps.press(doctor, "放进单子")
+    steps.press(doctor, "referral.form.attach")
     expect(doctor.locator("progress[data-progress]")).to_be_visible()
     expect(doctor.locator("[data-progress-words]")).to_contain_text(re.compile(r"\d+ ?%"))
     look(doctor, "upload")

@@ -66,7 +66,7 @@ def test_a_referral_is_written_and_sent_without_scripts(world: World) -> None:
         world.sign_in(page, "han")
         patient = steps.register(page, one)
         steps.referral(page, patient, service="cardiology", urgency="routine", question=TYPED)
-        steps.press(page, "存草稿并离开")
+        steps.press(page, "referral.form.keep_leave")
         page.wait_for_url(f"{world.base('han')}/")
         expect(page.locator("#worklist-side")).to_contain_text("方再春")
         page.locator("#worklist-side a", has_text="上转申请草稿").click()
