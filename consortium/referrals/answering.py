@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from consortium.kernel.errors import invalid
 from consortium.kernel.time import to_ms
 from consortium.ports import Signer
-from consortium.referrals import fhir, model
+from consortium.referrals import fhir, model, standing
 from consortium.referrals.acting import (
     Doing,
     Said,
@@ -131,7 +131,7 @@ def no_show(session: Session, case_id: str, doing: Doing) -> None:
     if row is None:
         return
     value = value_of(session, row)
-    if refusal := model.check_no_show(value, time=doing.now):
+    if refusal := model.check_no_show(value, time=doing.now, off=standing.is_off(session, value)):
         raise refusal
     answer(session, row, doing, Action.NO_SHOW, State.NO_SHOW, facts={})
 

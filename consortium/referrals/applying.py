@@ -18,7 +18,7 @@ from consortium.members import directory
 from consortium.patients import adoption
 from consortium.patients import service as patients
 from consortium.records import library
-from consortium.referrals import form, known, model, number, reading, rows, store
+from consortium.referrals import form, known, model, number, reading, rows, standing, store
 from consortium.referrals.content import from_json
 from consortium.referrals.model import Action, Side, State
 from consortium.referrals.tables import ActTable, CaseTable
@@ -83,7 +83,7 @@ def refused(session: Session, action: Action, opened: Opened) -> None:
     )
     session.flush()
     show(session, row, now=opened.now)
-    _notify(
+    notify(
         session,
         row,
         "referral.notice.refused",
@@ -99,9 +99,7 @@ def put_back(session: Session, opened: Opened) -> None:
     if row is None:
         return
     row.code, row.changed_at = str(opened.facts.get("code", ""))[:64], opened.now
-    value = shared.read(session, f"case:{row.case_id}")
-    if value is not None:
-        row.state = value["state"]
+    standing.follow_case(session, row)
     session.flush()
     show(session, row, now=opened.now)
 
@@ -142,7 +140,7 @@ def facts_of(session: Session, row: CaseTable) -> rows.Facts:
         member=row.member,
         case=row.case_id,
         side=Side(row.side),
-        state=row.state,
+        state=standing.shown(session, row.state, value),
         other=directory.names(session, row.other),
         service=row.service,
         urgency=row.urgency,
@@ -207,6 +205,7 @@ def _received(session: Session, opened: Opened) -> CaseTable:
         content=store.dump({}),
         form=store.dump({}),
         state=State.REQUESTED.value,
+        session="",
         pending="",
         pending_action="",
         code="",
@@ -306,9 +305,7 @@ def _data(action: Action, opened: Opened) -> dict[str, Any]:
 
 def _settle(session: Session, row: CaseTable, action: Action, opened: Opened) -> None:
     """The row follows shared state; an own act of this case is no longer on its way."""
-    value = shared.read(session, f"case:{row.case_id}")
-    if value is not None:
-        row.state = value["state"]
+    standing.follow_case(session, row)
     if row.pending == opened.header.id:
         row.pending = row.pending_action = ""
     if action is not Action.CORRECT:
@@ -338,12 +335,13 @@ def _tell(session: Session, row: CaseTable, action: Action, opened: Opened) -> N
     if action in (Action.REQUEST, Action.RESEND) and row.urgency == "emergency":
         word = "referral.notice.urgent"
     if word:
-        _notify(session, row, word, about=opened.header.id, now=opened.now)
+        notify(session, row, word, about=opened.header.id, now=opened.now)
 
 
-def _notify(
+def notify(
     session: Session, row: CaseTable, word: str, *, about: str, now: datetime, **params: str
 ) -> None:
+    """Tell the people of a case's side something, once for a word and what it is about."""
     taker = row.side == Side.TAKER
     roles = {Role.TOWNSHIP_DOCTOR} if taker else {Role.SPECIALIST, Role.CONSULT_DESK}
     desk.notify(

@@ -184,7 +184,8 @@ class Accept(ReferralKind):
         state = State.BOOKED if "slot" in facts else State.WAITING
         when = from_ms(facts.get("start", facts.get("date")))
         slot = facts.get("slot", "")
-        return model.moved(old, state, due=when, slot=slot, start=to_ms(when))
+        session = _session_of(slot) if slot else ""
+        return model.moved(old, state, due=when, slot=slot, session=session, start=to_ms(when))
 
 
 class Return(ReferralKind):
@@ -223,7 +224,7 @@ class _Ending(ReferralKind):
         return super().step(name, old, header, facts, time, outcome)
 
     def changes(self, header: Header, facts: Facts) -> Mapping[str, Any]:
-        return {"reason": facts["reason"], "slot": ""}
+        return {"reason": facts["reason"], "slot": "", "session": ""}
 
 
 class Decline(_Ending):
@@ -265,10 +266,14 @@ class NoShow(ReferralKind):
     action = Action.NO_SHOW
     target = State.NO_SHOW
 
+    def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
+        return (case_name(header), f"{case_name(header)}>session")
+
     def guard(
         self, values: Values, case: Value, header: Header, facts: Facts, time: datetime
     ) -> Refusal | None:
-        return model.check_no_show(case, time=time)
+        _, session = values.link(f"{case_name(header)}>session")
+        return model.check_no_show(case, time=time, off=slots.is_off(session))
 
 
 class Report(ReferralKind):

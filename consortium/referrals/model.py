@@ -14,6 +14,7 @@ from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
 from consortium.kernel.time import ZONE, from_ms, to_ms
 
 Value = Mapping[str, Any]
+TOPIC = "referral"
 
 
 class State(StrEnum):
@@ -183,13 +184,19 @@ class Opening:
     answer_min: int
 
 
-def allowed(value: Value | None, *, side: Side) -> frozenset[Action]:
-    """The acts that the table gives a side in a state, guards of time aside."""
+def allowed(value: Value | None, *, side: Side, off: bool = False) -> frozenset[Action]:
+    """The acts that the table gives a side in a state, guards of time aside.
+
+    `off`: the session of the booked time was cancelled, so nobody can be missing from it.
+    """
     state = None if value is None else State(value["state"])
     return frozenset(
         action
         for (at, action) in TABLE
-        if at == state and SIDES[action] in (side, None) and not _guard(value, action)
+        if at == state
+        and SIDES[action] in (side, None)
+        and not _guard(value, action)
+        and not (off and action is A.NO_SHOW)
     )
 
 
@@ -243,8 +250,10 @@ def check_adoption(value: Value, mark: str) -> Refusal | None:
     return None
 
 
-def check_no_show(value: Value, *, time: datetime) -> Refusal | None:
-    """Nobody is missing before the time of the appointment."""
+def check_no_show(value: Value, *, time: datetime, off: bool) -> Refusal | None:
+    """Nobody is missing before the time of the appointment, or from one that was cancelled."""
+    if off:
+        return conflict("referral.to_move")
     start_ms = value.get("start")
     if start_ms is not None and to_ms(time) < start_ms:
         return conflict("referral.early", start=start_ms)
@@ -266,7 +275,7 @@ def opened(opening: Opening, *, time: datetime) -> dict[str, Any]:
     """The value of a case that a request has opened."""
     return {
         "parties": [opening.taker, opening.provider],
-        "topic": "referral",
+        "topic": TOPIC,
         "state": S.REQUESTED.value,
         "turn": opening.provider,
         # a body that the hospital cannot take leaves the clinic with a case to send again
@@ -286,6 +295,7 @@ def opened(opening: Opening, *, time: datetime) -> dict[str, Any]:
         "report": "",
         "returned": False,
         "slot": "",
+        "session": "",
         "start": None,
         "reason": "",
         "adoption": "",

@@ -16,6 +16,8 @@ Turn = Literal["mine", "theirs", "none"]
 
 QUEUED: Final = "queued"
 REFUSED: Final = "refused"
+TO_MOVE: Final = "to_move"
+"""Booked on the ledger, in a session that was cancelled."""
 TOPIC: Final = "referral"
 _DOCTOR = frozenset({Role.TOWNSHIP_DOCTOR})
 _TRIAGE = frozenset({Role.SPECIALIST, Role.CONSULT_DESK})
@@ -25,6 +27,7 @@ _SPECIALIST = frozenset({Role.SPECIALIST})
 _PROVIDER_ROLES: Final[Mapping[str, frozenset[Role]]] = {
     State.WAITING: _DESK | _SPECIALIST,
     State.BOOKED: _DESK,
+    TO_MOVE: _DESK | _SPECIALIST,
     State.NO_SHOW: _DESK,
     State.ARRIVED: _SPECIALIST,
     State.REPORTED: _SPECIALIST,
@@ -32,7 +35,9 @@ _PROVIDER_ROLES: Final[Mapping[str, frozenset[Role]]] = {
 _TAKER_MINE: Final = frozenset(
     {REFUSED, State.RETURNED, State.UNREADABLE, State.NO_SHOW, State.REPORTED, State.DECLINED}
 )
-_PROVIDER_MINE: Final = frozenset({State.REQUESTED, State.TRIAGE, State.WAITING, State.ARRIVED})
+_PROVIDER_MINE: Final = frozenset(
+    {State.REQUESTED, State.TRIAGE, State.WAITING, TO_MOVE, State.ARRIVED}
+)
 _ACTS: Final[Mapping[tuple[Side, str], str]] = {
     (Side.TAKER, QUEUED): "referral.act.outbox",
     (Side.TAKER, REFUSED): "referral.act.fix",
@@ -45,6 +50,7 @@ _ACTS: Final[Mapping[tuple[Side, str], str]] = {
     (Side.PROVIDER, State.TRIAGE): "referral.act.triage",
     (Side.PROVIDER, State.WAITING): "referral.act.schedule",
     (Side.PROVIDER, State.BOOKED): "referral.act.arrival",
+    (Side.PROVIDER, TO_MOVE): "referral.act.schedule",
     (Side.PROVIDER, State.ARRIVED): "referral.act.report",
 }
 
@@ -67,7 +73,7 @@ class Facts:
     case: str
     side: Side
     state: str
-    """`queued`, `refused`, or the state on the ledger."""
+    """`queued`, `refused`, `to_move`, or the state on the ledger."""
     other: Mapping[Lang, str]
     """The other side's name in each language."""
     """The other member's name."""
@@ -142,7 +148,7 @@ def _roles(facts: Facts) -> frozenset[Role]:
 
 
 def _due(facts: Facts) -> datetime | None:
-    if facts.state in (QUEUED, REFUSED, State.DECLINED):
+    if facts.state in (QUEUED, REFUSED, TO_MOVE, State.DECLINED):
         return None
     return facts.due
 
@@ -172,9 +178,9 @@ def _need(facts: Facts) -> tuple[str, dict[str, Any]]:
             return _missing_need(facts.missing)
         case State.REQUESTED | State.TRIAGE | State.ARRIVED if facts.side is Side.PROVIDER:
             return f"referral.need.{side}.{state}", {"service": service}
-        case State.BOOKED:
+        case State.BOOKED | "to_move":
             when = when_text(facts.start or facts.opened)
-            return f"referral.need.{side}.booked", {"when": when}
+            return f"referral.need.{side}.{state}", {"when": when}
         case State.DECLINED:
             reason = f"@referral.decline.{facts.reason or 'other'}"
             return "referral.need.taker.declined", {"reason": reason}

@@ -254,6 +254,7 @@ def _new_row(doing: Doing, provider: str, content: Content, *, patient: str, key
         content=store.dump(content.json()),
         form="",
         state=rows.QUEUED,
+        session="",
         pending=doing.exchange,
         pending_action=Action.REQUEST.value,
         code="",

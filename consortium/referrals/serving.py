@@ -18,14 +18,18 @@ from consortium.fhir.face import Query, Resource
 from consortium.kernel.actor import Actor
 from consortium.kernel.time import to_ms
 from consortium.patients import service as patients
+from consortium.referrals import standing
 from consortium.referrals.acting import READERS
 from consortium.referrals.model import State
+from consortium.referrals.rows import TO_MOVE
 from consortium.referrals.tables import CaseTable
 from consortium.scheduling import fhir as scheduling
 from consortium.scheduling import service as slots
 
 STATUS: Final[Mapping[str, str]] = {
     State.BOOKED: "booked",
+    # the time no longer holds and no other is agreed yet
+    TO_MOVE: "pending",
     State.ARRIVED: "fulfilled",
     State.REPORTED: "fulfilled",
     State.CLOSED: "fulfilled",
@@ -85,13 +89,14 @@ def _cases(
 def _appointment(
     session: Session, row: CaseTable, value: Mapping[str, Any] | None
 ) -> Resource | None:
-    if value is None or not value["slot"] or row.state not in STATUS:
+    state = standing.shown(session, row.state, value)
+    if value is None or not value["slot"] or state not in STATUS:
         return None
     slot = slots.slot_at(session, value["slot"])
     patient = f"Patient/{row.patient}" if row.patient else row.patient_ref
     made = types.appointment(
         id_=row.case_id,
-        status=STATUS[row.state],
+        status=STATUS[state],
         start=slot.start,
         end=slot.end,
         actors={patient: "accepted", f"Practitioner/{slot.holder}": "accepted"},

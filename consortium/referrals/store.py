@@ -11,8 +11,12 @@ from sqlalchemy.orm import Session
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.paging import Page, bounded
 from consortium.kernel.time import from_ms, to_ms
+from consortium.referrals.model import State
 from consortium.referrals.tables import ActTable, CaseTable, ResourceTable
+from consortium.scheduling.model import STARTS_MOST
 
+_IN_SESSION_MOST = 2 * STARTS_MOST
+"""A slot has one case, and a case at most two rows in one database."""
 _NEWEST = (CaseTable.opened_at, CaseTable.case_id)
 
 
@@ -54,6 +58,29 @@ def refused_of(session: Session, *, member: str, patient: str) -> Sequence[CaseT
             CaseTable.seen == 0,
         )
         .limit(20)
+    ).all()
+
+
+def booked_sessions(session: Session, *, after: str, limit: int) -> Sequence[str]:
+    """Sessions in which a case of any member here is booked, by rising id."""
+    table = CaseTable
+    return session.scalars(
+        select(table.session)
+        .where(table.state == State.BOOKED.value, table.session > after)
+        .distinct()
+        .order_by(table.session)
+        .limit(bounded(limit))
+    ).all()
+
+
+def booked_in(session: Session, one: str) -> Sequence[CaseTable]:
+    """Cases that are booked in a session, which has at most 48 slots."""
+    table = CaseTable
+    return session.scalars(
+        select(table)
+        .where(table.state == State.BOOKED.value, table.session == one)
+        .order_by(table.member, table.case_id)
+        .limit(_IN_SESSION_MOST)
     ).all()
 
 

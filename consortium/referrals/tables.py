@@ -27,6 +27,7 @@ class CaseTable(Base):
         UniqueConstraint("member", "open_key"),
         Index(None, "member", "patient", "case_id"),
         Index(None, "member", "opened_at", "case_id"),
+        Index(None, "state", "session"),
     )
 
     member: Mapped[str] = mapped_column(String(64))
@@ -46,6 +47,8 @@ class CaseTable(Base):
     content: Mapped[str] = mapped_column(Text)
     form: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16))
+    session: Mapped[str] = mapped_column(String(64))
+    """The session of the time that the case holds; empty while it holds none."""
     pending: Mapped[str] = mapped_column(String(64))
     pending_action: Mapped[str] = mapped_column(String(16))
     code: Mapped[str] = mapped_column(String(64))

@@ -21,7 +21,7 @@ from consortium.kernel.ids import CaseId, MemberId
 from consortium.kernel.paging import Page
 from consortium.patients import service as patients
 from consortium.patients.model import Patient
-from consortium.referrals import applying, model, number, rows, store
+from consortium.referrals import applying, model, number, rows, standing, store
 from consortium.referrals.acting import READERS, ROLES
 from consortium.referrals.content import Content, Paper, from_json
 from consortium.referrals.model import Action, Side
@@ -50,7 +50,7 @@ class CaseView:
     number: str
     side: Side
     state: str
-    """`queued`, `refused`, or the state on the ledger."""
+    """`queued`, `refused`, `to_move`, or the state on the ledger."""
     service: str
     urgency: str
     taker: MemberId
@@ -151,7 +151,7 @@ def view(session: Session, case_id: str, *, actor: Actor) -> CaseView:
         case=CaseId(case_id),
         number=row.number,
         side=side,
-        state=row.state,
+        state=standing.shown(session, row.state, value),
         service=row.service,
         urgency=row.urgency,
         taker=MemberId(members[0]),
@@ -164,7 +164,7 @@ def view(session: Session, case_id: str, *, actor: Actor) -> CaseView:
         patient=patient,
         facts=applying.facts_of(session, row),
         happened=happened,
-        can=_can(row, value, actor),
+        can=_can(row, value, actor, off=standing.is_off(session, value)),
         pending=row.pending_action,
         code=row.code,
         clause=row.clause,
@@ -252,10 +252,12 @@ def resources(session: Session, *, actor: Actor, query: Query, now: datetime) ->
     return [Resource(one.type, one.id, one.version, one.updated_at, one.raw) for one in found]
 
 
-def _can(row: CaseTable, value: Mapping[str, Any] | None, actor: Actor) -> frozenset[Action]:
+def _can(
+    row: CaseTable, value: Mapping[str, Any] | None, actor: Actor, *, off: bool
+) -> frozenset[Action]:
     if value is None:
         return frozenset()
-    open_acts = model.allowed(value, side=Side(row.side))
+    open_acts = model.allowed(value, side=Side(row.side), off=off)
     if row.pending:
         open_acts &= {Action.CORRECT}
     return frozenset(one for one in open_acts if actor.may(*ROLES[one]))

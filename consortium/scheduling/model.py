@@ -161,6 +161,11 @@ def is_open(session: Value | None) -> TypeGuard[Value]:
     return session is not None and session["state"] == SessionState.OPEN
 
 
+def is_off(session: Value | None) -> bool:
+    """Whether a session was cancelled: whoever is booked in it needs another time."""
+    return session is not None and not is_open(session)
+
+
 def is_over(session: Value, *, time: datetime) -> bool:
     """Whether its last slot has ended."""
     end_ms: int = session["starts"][-1] + session["minutes"] * 60_000

@@ -1,9 +1,7 @@
 """What people do with bookings: book a free time, move it, give it up, see what is booked."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -352,7 +350,7 @@ def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
     changed = 0
     ids = store.booked_sessions(session, after=now, limit=limit)
     values = state.read_many(session, [slots.session_name(one) for one in ids])
-    off = [one for one in ids if _is_off(values.get(slots.session_name(one)))]
+    off = [one for one in ids if slots.is_off(values.get(slots.session_name(one)))]
     for row in store.in_sessions(session, off, limit=limit) if off else ():
         row.state, row.changed_at = Shown.TO_MOVE.value, now
         applying.show(session, row, now=now)
@@ -364,7 +362,7 @@ def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
 
 def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
     value = state.read(session, slots.session_name(row.session))
-    if row.state == Shown.TO_MOVE or _is_off(value):
+    if row.state == Shown.TO_MOVE or slots.is_off(value):
         # a time that was cancelled stays to be moved, however late
         if row.state == Shown.TO_MOVE:
             return 0
@@ -376,8 +374,3 @@ def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
     row.changed_at = now
     applying.show(session, row, now=now)
     return 1
-
-
-def _is_off(session: Mapping[str, Any] | None) -> bool:
-    """Whether a booking in this session needs another time."""
-    return session is not None and not slots.is_open(session)

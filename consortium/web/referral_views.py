@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -16,14 +15,15 @@ from consortium.exchange import blobs
 from consortium.kernel.actor import Actor
 from consortium.kernel.time import from_ms
 from consortium.members import directory
-from consortium.referrals.content import Vital
 from consortium.referrals.model import Action, Side, State
+from consortium.referrals.rows import TO_MOVE
 from consortium.referrals.viewing import CaseView, Happened
 from consortium.web import patient_views
 from consortium.web.errors import refused_code
 from consortium.web.names import member_name
 from consortium.web.outbox import kind_words
 from consortium.web.pages import said
+from consortium.web.referral_vitals import Measured, measured
 from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Tone
 from consortium.web.wording import local, t, when
 from consortium.web.worklist import due_of
@@ -37,6 +37,7 @@ LOOK: Final[Mapping[str, tuple[str, Tone]]] = {
     State.UNREADABLE: ("undo-2", "amber"),
     State.WAITING: ("hourglass", "blue"),
     State.BOOKED: ("calendar-check", "blue"),
+    TO_MOVE: ("circle-alert", "amber"),
     State.ARRIVED: ("log-in", "blue"),
     State.NO_SHOW: ("user-x", "red"),
     State.REPORTED: ("file-check", "amber"),
@@ -45,15 +46,6 @@ LOOK: Final[Mapping[str, tuple[str, Tone]]] = {
     State.CANCELLED: ("x", ""),
 }
 """Icon and colour of each state; its words are `referral.state.STATE`."""
-USUAL: Final[Mapping[str, tuple[str, str]]] = {
-    "systolic": ("90", "139"),
-    "diastolic": ("60", "89"),
-    "pulse": ("60", "100"),
-    "oxygen": ("95", "100"),
-    "temperature": ("36.0", "37.2"),
-    "glucose": ("3.9", "11.0"),
-}
-"""Resting values of adults between which no arrow is drawn; a help to the eye, not a judgement."""
 _KEYS: Final[Mapping[Side, Sequence[tuple[Action, str, str]]]] = {
     Side.PROVIDER: (
         (Action.CLAIM, "hand", "0"),
@@ -87,16 +79,6 @@ class Key:
     key: str
     main: bool
     danger: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """A row of the table of vitals; `arrow` is up, down or empty."""
-
-    label: str
-    value: str
-    arrow: str
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +117,8 @@ class Page:
     said: Sequence[Said]
     answer: str
     appointment: str
+    cancelled: str
+    """What to do about a booked time that was cancelled; empty where none was."""
     place: str
     code: str
     clause: str
@@ -159,7 +143,7 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         icon=icon,
         tone=tone,
         due=due_of(line.row, now=now) if line is not None and line.open else None,
-        vitals=_vitals(seen.content.vitals),
+        vitals=measured(seen.content.vitals),
         papers=_papers(session, seen),
         pictures=_pictures(session, seen),
         knots=knots(session, seen),
@@ -170,6 +154,7 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         said=messages.of_case(session, actor=actor, case=seen.case),
         answer=_answer(seen),
         appointment=when(start) if start is not None and _placed(seen) else "",
+        cancelled=_cancelled(seen),
         place=seen.facts.place if _placed(seen) else "",
         code=seen.code,
         clause=seen.clause,
@@ -208,7 +193,8 @@ def keys(seen: CaseView) -> list[Key]:
 
 
 def _word(seen: CaseView, action: Action) -> str:
-    if action is Action.ACCEPT and seen.state in (State.WAITING, State.BOOKED, State.NO_SHOW):
+    placed = (State.WAITING, State.BOOKED, TO_MOVE, State.NO_SHOW)
+    if action is Action.ACCEPT and seen.state in placed:
         return "referral.do.schedule"
     if action is Action.ACKNOWLEDGE and seen.state == State.NO_SHOW:
         return "referral.do.close"
@@ -304,6 +290,14 @@ def _placed(seen: CaseView) -> bool:
     return seen.state in (State.BOOKED, State.WAITING, State.NO_SHOW)
 
 
+def _cancelled(seen: CaseView) -> str:
+    if seen.state != TO_MOVE:
+        return ""
+    word = "to_move" if seen.side is Side.TAKER else "to_move_desk"
+    start = seen.facts.start
+    return t(f"referral.case.{word}", when=when(start) if start is not None else "")
+
+
 def _answer(seen: CaseView) -> str:
     """The words of the newest answer, where the clinic waits for one."""
     for action in (Action.ACCEPT, Action.RETURN, Action.DECLINE):
@@ -318,33 +312,6 @@ def _corrections(seen: CaseView) -> list[tuple[str, str]]:
         for one in seen.happened
         if one.action == Action.CORRECT and one.entry.state != "refused"
     ]
-
-
-def _vitals(vitals: Sequence[Vital]) -> list[Measured]:
-    by_code = {one.code: one for one in vitals}
-    found = []
-    upper, lower = by_code.get("systolic"), by_code.get("diastolic")
-    if upper is not None and lower is not None:
-        arrow = _arrow(upper) or _arrow(lower)
-        label, value = t("referral.vital.pressure"), f"{upper.value}/{lower.value}"
-        found.append(Measured(label, value, arrow, _taken(upper)))
-        by_code = {name: one for name, one in by_code.items() if not name.endswith("stolic")}
-    for name, one in by_code.items():
-        value = f"{one.value} {t(f'referral.unit.{name}')}"
-        found.append(Measured(t(f"referral.vital.{name}"), value, _arrow(one), _taken(one)))
-    return found
-
-
-def _arrow(vital: Vital) -> str:
-    least, most = USUAL[vital.code]
-    value = Decimal(vital.value)
-    return "up" if value > Decimal(most) else "down" if value < Decimal(least) else ""
-
-
-def _taken(vital: Vital) -> str:
-    if not vital.at:
-        return ""
-    return t("referral.line.taken", at=when(datetime.fromisoformat(vital.at)))
 
 
 def _papers(session: Session, seen: CaseView) -> list[Attachment]:

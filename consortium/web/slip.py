@@ -19,6 +19,7 @@ from consortium.members import directory
 from consortium.referrals import viewing
 from consortium.referrals.acting import READERS
 from consortium.referrals.model import Action, State
+from consortium.referrals.rows import TO_MOVE
 from consortium.referrals.viewing import CaseView
 from consortium.web.deps import Now, PageRoute, Reading, SignedIn
 from consortium.web.names import member_name
@@ -92,7 +93,9 @@ def _slip(session: Session, seen: CaseView, *, actor: Actor, width: str, now: da
 
 def _place(session: Session, seen: CaseView) -> str:
     service = t(f"contract.service.{seen.service}")
-    return f"{member_name(session, seen.provider)} {service} {seen.facts.place}".strip()
+    # where to come was said of a time that no longer holds
+    place = "" if seen.state == TO_MOVE else seen.facts.place
+    return f"{member_name(session, seen.provider)} {service} {place}".strip()
 
 
 def _head(seen: CaseView) -> str:
@@ -100,6 +103,8 @@ def _head(seen: CaseView) -> str:
     start = seen.facts.start
     if seen.state == State.BOOKED and start is not None:
         return t("slip.at", day=full_day(start), time=clock(start))
+    if seen.state == TO_MOVE:
+        return t("slip.to_move")
     if seen.state == State.WAITING and start is not None:
         return t("slip.expected", day=full_day(start))
     if seen.urgency == "emergency":
@@ -114,15 +119,21 @@ def _lines(session: Session, seen: CaseView, *, actor: Actor) -> list[tuple[str,
         sex = t(f"patients.sex.{seen.patient.sex}") if seen.patient.sex else ""
         lines.append((t("slip.name"), f"{name} {sex}".strip()))
     lines.append((t("slip.bring"), t("slip.bring_what")))
-    accepted = seen.last(Action.ACCEPT)
-    way = accepted.text if accepted is not None else ""
-    lines.append((t("slip.way"), way or t("slip.way_default")))
     clinic, hospital = (directory.find(session, one) for one in (actor.member, _provider(seen)))
-    if clinic is not None and clinic.phone:
-        lines.append((t("slip.cannot"), t("slip.cannot_call", phone=clinic.phone)))
+    phone = clinic.phone if clinic is not None else ""
+    if seen.state == TO_MOVE:
+        lines += [(t("slip.ask"), t("slip.ask_call", phone=phone))] if phone else []
+    else:
+        lines.append((t("slip.way"), _way(seen)))
+        lines += [(t("slip.cannot"), t("slip.cannot_call", phone=phone))] if phone else []
     if hospital is not None and hospital.phone:
         lines.append((t("slip.emergency"), hospital.phone))
     return lines
+
+
+def _way(seen: CaseView) -> str:
+    accepted = seen.last(Action.ACCEPT)
+    return (accepted.text if accepted is not None else "") or t("slip.way_default")
 
 
 def _provider(seen: CaseView) -> str:

@@ -25,6 +25,7 @@ from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
 from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
+from consortium.referrals import following
 from consortium.settings import Settings
 from consortium.teleconsult import service as teleconsult
 from consortium.upkeep import service as upkeep
@@ -106,9 +107,10 @@ class Node:
         return lists.deliver(self.database, self.link) if self.link is not None else 0
 
     def notice(self, now: datetime) -> int:
-        """Remind of deadlines, follow bookings whose session was cancelled or is over."""
+        """Remind of deadlines, follow bookings and referrals whose session was cancelled."""
         with self.database.write() as session:
-            told = desk.remind(session, now=now) + teleconsult.follow(session, now=now)
+            told = desk.remind(session, now=now)
+            told += teleconsult.follow(session, now=now) + following.follow(session, now=now)
         if told:
             self.wake.notify()
         return told

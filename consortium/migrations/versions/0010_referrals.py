@@ -59,6 +59,7 @@ def _referral_case() -> None:
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("form", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("session", sa.String(length=64), nullable=False),
         sa.Column("pending", sa.String(length=64), nullable=False),
         sa.Column("pending_action", sa.String(length=16), nullable=False),
         sa.Column("code", sa.String(length=64), nullable=False),
@@ -79,6 +80,11 @@ def _referral_case() -> None:
         batch_op.create_index(
             batch_op.f("ix_referral_case_member_patient_case_id"),
             ["member", "patient", "case_id"],
+            unique=False,
+        )
+        batch_op.create_index(
+            batch_op.f("ix_referral_case_state_session"),
+            ["state", "session"],
             unique=False,
         )
 

@@ -31,9 +31,9 @@ def view(world: Consortium, name: str, case: str) -> viewing.CaseView:
         return viewing.view(session, case, actor=world.actor(name))
 
 
-def slot(world: Consortium) -> str:
-    """A clinic slot of the specialist in two days."""
-    start = (world.clock.now() + 2 * DAY).replace(minute=0, second=0, microsecond=0)
+def slot(world: Consortium, *, days: int = 2) -> str:
+    """A clinic slot of the specialist in two days, or in some."""
+    start = (world.clock.now() + days * DAY).replace(minute=0, second=0, microsecond=0)
     week = publishing.Week("cardiology", SessionKind.CLINIC, (start,), 20)
     actor = world.actor("lu")
     doing = world.doing("lu")

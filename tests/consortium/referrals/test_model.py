@@ -138,10 +138,13 @@ def test_absent_closes_a_no_show_and_nothing_else(mark: str) -> None:
 
 def test_nobody_is_missing_before_the_time() -> None:
     case = value(State.BOOKED, start=to_ms(NOW))
-    assert model.check_no_show(case, time=NOW) is None
-    refusal = model.check_no_show(case, time=NOW - timedelta(milliseconds=1))
+    assert model.check_no_show(case, time=NOW, off=False) is None
+    refusal = model.check_no_show(case, time=NOW - timedelta(milliseconds=1), off=False)
     assert refusal is not None
     assert refusal.code == "referral.early"
+    off = model.check_no_show(case, time=NOW, off=True)
+    assert off is not None
+    assert off.code == "referral.to_move"
 
 
 @pytest.mark.parametrize(("days", "good"), [(-2, False), (0, True), (180, True), (181, False)])
