@@ -9,10 +9,12 @@ from uuid import UUID, uuid5
 from sqlalchemy.orm import Session
 
 from consortium.desk import service as desk
+from consortium.fhir import gate
 from consortium.kernel.errors import Refusal, conflict
 from consortium.patients import fhir, model, store, writing
 from consortium.patients.model import Entry, Match, Patient
 
+VERSIONS_SEEN: Final = 20
 _APART: Final = UUID("5a0f7c1e-9d1b-5c55-8e0d-3b1f6a2c7d90")
 
 
@@ -36,7 +38,7 @@ def inspect(
         entry = model.checked(fhir.entry_of(resource), now=now)
     except Refusal as refusal:
         return refusal
-    known = _known(session, member=member, sent_id=str(resource["id"]), source=source)
+    known = _known(session, entry, member=member, sent_id=str(resource["id"]), source=source)
     if known is None or known.source not in ("", source):
         return None
     same = _revises(entry, known) if known.source else _is_ours(entry, known)
@@ -56,8 +58,9 @@ def adopt(
 
     The same number and name is the same person, and the member's own row stays as it is. The same
     number with another name or sex is kept apart, marked, and put before a person; so is an id that
-    a third member gave, unless number and name are those known here. Anyone else is new, under the
-    sender's id and with the sender's bytes.
+    a third member gave, unless number and name are those known here; and so is the sender's own
+    patient under another name, sex, birth or number, once somebody else keeps something on it or a
+    person here has corrected it. Anyone else is new, under the sender's id and with its bytes.
 
     Raises:
         Refusal: what `inspect` says.
@@ -66,13 +69,13 @@ def adopt(
         raise refusal
     entry = model.checked(fhir.entry_of(resource), now=now)
     sent_id = str(resource["id"])
-    known = _known(session, member=member, sent_id=sent_id, source=source)
+    known = _known(session, entry, member=member, sent_id=sent_id, source=source)
     other = None
     if known is not None:
         apart = _apart(member, sent_id, source)
         if known.id == apart:
             return Adopted(known, "same")
-        if known.source in ("", source) or _proven(entry, known):
+        if _is_known(session, entry, known, source=source):
             return Adopted(_refreshed(session, known, entry, raw, source=source, now=now), "same")
         # our own bytes then: the sender's name the id of the other
         other, sent_id, raw = known, apart, b""
@@ -80,6 +83,7 @@ def adopt(
     if held is not None and model.match(entry, held) is Match.SAME:
         if other is None:
             store.add_alias(session, member=member, alias=sent_id, patient=held.id)
+        writing.take_over(session, held, by=source)
         return Adopted(held, "same")
     disputed = held or other
     made = writing.create(
@@ -92,10 +96,45 @@ def adopt(
     return Adopted(made, "disputed")
 
 
-def _known(session: Session, *, member: str, sent_id: str, source: str) -> Patient | None:
+def _known(
+    session: Session, entry: Entry, *, member: str, sent_id: str, source: str
+) -> Patient | None:
     """Whoever stands here under the sender's id, or was kept apart from them when it was sent."""
     apart = store.get(session, member=member, patient=_apart(member, sent_id, source))
-    return apart or store.get(session, member=member, patient=sent_id)
+    first = store.get(session, member=member, patient=sent_id)
+    if apart is None or first is None or first.source != source:
+        return apart or first
+    back = _is_said(entry, first) and not _is_said(entry, apart)
+    return first if back else apart
+
+
+def _is_known(session: Session, entry: Entry, known: Patient, *, source: str) -> bool:
+    """Whether whoever stands under the sender's id is who the sender means."""
+    if known.source == "":
+        return True
+    if known.source != source:
+        return _proven(entry, known)
+    return known.updated_by == source or _was_said(session, entry, known)
+
+
+def _was_said(session: Session, entry: Entry, known: Patient) -> bool:
+    """Whether an entry is the row as it stands, or as it stood before a person corrected it."""
+    if _is_said(entry, known):
+        return True
+    earlier = store.versions(session, member=known.member, patient=known.id, limit=VERSIONS_SEEN)
+    for _version, _at, _by, raw in earlier:
+        said = fhir.entry_of(gate.parse(raw))
+        fields = {name: getattr(said, name) for name in Entry.__dataclass_fields__}
+        if _is_said(entry, replace(known, **fields)):
+            return True
+    return False
+
+
+def _is_said(entry: Entry, known: Patient) -> bool:
+    """Whether an entry speaks against nothing that a row says of who it is."""
+    other_number = entry.number_kind == known.number_kind and _numbers_differ(entry, known)
+    fits = model.looks_like(entry, known) and model.match(entry, known) is Match.SAME
+    return fits and not other_number
 
 
 def _apart(member: str, sent_id: str, source: str) -> str:
@@ -149,7 +188,10 @@ def _refreshed(
     session: Session, known: Patient, entry: Entry, raw: bytes, *, source: str, now: datetime
 ) -> Patient:
     """A patient of the sender again: its newer words replace its older ones, never our own."""
-    if known.source != source or known.updated_by != source:
+    if known.source != source:
+        writing.take_over(session, known, by=source)
+        return known
+    if known.updated_by != source:
         return known
     if store.raw(session, member=known.member, patient=known.id) == raw:
         return known

@@ -16,7 +16,7 @@ from typing import Final
 from consortium.fhir.identity import id_number, number_text, same_name
 from consortium.fhir.primitives import birth_fault, bounds
 from consortium.fhir.text import text_fault
-from consortium.kernel.actor import Role
+from consortium.kernel.actor import PATIENT_READERS
 from consortium.kernel.errors import invalid
 from consortium.kernel.ids import PatientId
 
@@ -25,8 +25,7 @@ NUMBER_KINDS: Final = ("id_number", "social_card", "other")
 NO_NUMBER_REASONS: Final = ("newborn", "not_at_hand", "lost", "foreign", "unknown_person")
 LOCAL: Final = "local"
 """Kind of the number that the member itself gives."""
-READERS: Final = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
-"""Who may see patients; heads and administrators see cases and figures."""
+READERS: Final = PATIENT_READERS
 NAME_MAX: Final = 100
 TEXT_MAX: Final = 200
 

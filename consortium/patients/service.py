@@ -53,13 +53,19 @@ def search(
 
 
 def alike(session: Session, *, actor: Actor, entry: Entry, limit: int = 5) -> list[Patient]:
-    """Patients whom an entry may be: of the same number, else of the same name and birth."""
+    """Patients whom an entry may be: who has its number, who bears it too, who is called the same.
+
+    Those of the same name and birth are among them whatever their number is: to tell two people
+    apart by machine takes more than one list.
+    """
     actor.require(*model.READERS)
     entry = replace(entry, number=number_text(entry.number))
-    held = writing.number_holder(session, member=actor.member, entry=entry)
-    if held is not None:
-        return [held]
-    return _alike(session, member=actor.member, entry=entry)[:limit]
+    found = [
+        writing.number_holder(session, member=actor.member, entry=entry),
+        *_numbered(session, member=actor.member, entry=entry),
+        *_named(session, member=actor.member, entry=entry),
+    ]
+    return list({one.id: one for one in found if one is not None}.values())[:limit]
 
 
 def register(
@@ -78,6 +84,8 @@ def register(
     entry = model.checked(entry, now=now)
     held = _holder(session, member=actor.member, entry=entry)
     if held is not None:
+        # a person here knows this patient by name and number
+        writing.take_over(session, held, by=actor.member)
         return Registered(held, new=False)
     if not confirmed and (known := _alike(session, member=actor.member, entry=entry)):
         raise conflict("patients.looks_known", patients=[one.id for one in known[:5]])
@@ -137,6 +145,17 @@ def get(session: Session, *, actor: Actor, patient: str, now: datetime) -> Patie
     return found
 
 
+def keep_own(session: Session, *, member: str, patient: str, by: str) -> None:
+    """Something of the member `by` is kept on a patient from now on.
+
+    Where another member sent the patient, it changes name, sex, birth and number no more: whoever
+    put a record on the row knew it by these.
+    """
+    found = store.get(session, member=member, patient=patient)
+    if found is not None:
+        writing.take_over(session, found, by=by)
+
+
 def find(session: Session, *, member: str, patient: str) -> Patient | None:
     """A patient for the program itself, by own id or alias: no person sees it, so no audit."""
     return store.get(session, member=member, patient=patient)
@@ -185,11 +204,24 @@ def _holder(session: Session, *, member: str, entry: Entry) -> Patient | None:
 
 
 def _alike(session: Session, *, member: str, entry: Entry) -> list[Patient]:
-    found = store.alike(session, member=member, word=writing.name_word(entry.name))
     return [
         one
-        for one in found
+        for one in _named(session, member=member, entry=entry)
         # two different numbers of one kind are two people
-        if model.looks_like(entry, one)
-        and not (entry.number and one.number and entry.number_kind == one.number_kind)
+        if not (entry.number and one.number and entry.number_kind == one.number_kind)
     ]
+
+
+def _named(session: Session, *, member: str, entry: Entry) -> list[Patient]:
+    word = writing.name_word(entry.name)
+    found = store.alike(session, member=member, word=word, birth=entry.birth)
+    return [one for one in found if model.looks_like(entry, one)]
+
+
+def _numbered(session: Session, *, member: str, entry: Entry) -> list[Patient]:
+    """Everybody who bears the entry's number, those among them whose number is disputed."""
+    if not entry.number:
+        return []
+    found = store.alike(session, member=member, word=keys.fold(entry.number))
+    numbers = (entry.number_kind, entry.number)
+    return [one for one in found if (one.number_kind, one.number) == numbers]

@@ -14,7 +14,7 @@ from consortium import audit
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import missing
 from consortium.kernel.ids import new_id
-from consortium.patients import model, store
+from consortium.patients import model, store, writing
 from consortium.patients.model import Fact, FactKind
 from consortium.patients.tables import FactTable
 
@@ -97,6 +97,8 @@ def note(
     if own is None:
         raise missing("patients.missing")
     checked = [model.checked_fact(fact) for fact in facts]
+    if checked:
+        writing.take_over(session, own, by=source or member)
     for fact in checked:
         row = FactTable(
             id=new_id(now),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -38,17 +38,22 @@ def holder(session: Session, *, member: str, kind: str, value: str) -> Patient |
     return None if found is None else get(session, member=member, patient=found.patient)
 
 
-def alike(session: Session, *, member: str, word: str, limit: int = 50) -> list[Patient]:
-    """Patients whose whole search word for the name is this one."""
+def alike(
+    session: Session, *, member: str, word: str, birth: str = "", limit: int = 50
+) -> list[Patient]:
+    """Patients with exactly this search word; of a `birth`, those whose own may be the same day."""
     words = tables.WordTable
     query = (
         select(_PATIENT)
         .join(words, (words.member == _PATIENT.member) & (words.patient == _PATIENT.id))
-        .where(words.member == member, words.word == word.encode())
-        .order_by(_PATIENT.id)
-        .limit(limit)
+        .where(words.member == member, words.word == word.encode(), _PATIENT.replaced_by == "")
     )
-    return [_patient(found) for found in session.scalars(query)]
+    if birth:
+        # a date that says less says it by being shorter
+        vaguer = ("", birth[:4], birth[:7], birth)
+        closer = _PATIENT.birth.startswith(birth, autoescape=True)
+        query = query.where(or_(_PATIENT.birth.in_(vaguer), closer))
+    return [_patient(found) for found in session.scalars(query.order_by(_PATIENT.id).limit(limit))]
 
 
 def find(session: Session, *, member: str, word: str, limit: int) -> list[Patient]:
@@ -124,6 +129,12 @@ def create(session: Session, patient: Patient, *, raw: bytes, claims: bool) -> N
     session.add(_number(patient, kind=model.LOCAL, value=patient.local_number))
     if claims and patient.number:
         session.add(_number(patient, kind=patient.number_kind, value=patient.number))
+    session.flush()
+
+
+def take_over(session: Session, *, member: str, patient: str) -> None:
+    """Make a row the member's own to change: what its source sends corrects it no more."""
+    session.get_one(_PATIENT, (member, patient)).updated_by = member
     session.flush()
 
 

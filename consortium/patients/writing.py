@@ -68,12 +68,23 @@ def revise(
     return new
 
 
+def take_over(session: Session, patient: Patient, *, by: str) -> None:
+    """Let a row that another member sent be this one's own, since `by` keeps something on it."""
+    if patient.source not in ("", by) and patient.updated_by == patient.source:
+        store.take_over(session, member=patient.member, patient=patient.id)
+
+
+def entry_of(patient: Patient) -> Entry:
+    """What a patient's row says, as an entry."""
+    return Entry(**{name: getattr(patient, name) for name in Entry.__dataclass_fields__})
+
+
 def _fields(entry: Entry) -> dict[str, Any]:
     return {name: getattr(entry, name) for name in Entry.__dataclass_fields__}
 
 
 def _bytes(patient: Patient, *, now: datetime) -> bytes:
-    entry = _entry_of(patient)
+    entry = entry_of(patient)
     made = fhir.resource_of(
         entry, patient=patient.id, member=patient.member, local_number=patient.local_number
     )
@@ -95,7 +106,3 @@ def _index(session: Session, patient: Patient) -> None:
 def name_word(name: str) -> str:
     """The search word that equals the whole name."""
     return name_key(name)[:_WORD_MAX]
-
-
-def _entry_of(patient: Patient) -> Entry:
-    return Entry(**{name: getattr(patient, name) for name in Entry.__dataclass_fields__})

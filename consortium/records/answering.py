@@ -30,6 +30,7 @@ CHUNK_MOST = 48
 CHUNK_MAX_BYTES = 300 * 1024
 """One part of a release: within a person's signature (64) and a sealed body (512 KiB)."""
 TEXT_MAX = 500
+CANDIDATES_MOST = 20
 
 
 def candidates(session: Session, row: RequestTable) -> Sequence[Patient]:
@@ -41,7 +42,7 @@ def candidates(session: Session, row: RequestTable) -> Sequence[Patient]:
         birth=row.patient_birth,
         number=row.patient_number,
     )
-    return patients.alike(session, actor=machine, entry=entry)
+    return patients.alike(session, actor=machine, entry=entry, limit=CANDIDATES_MOST)
 
 
 def identity_asked(row: RequestTable) -> Identity:

@@ -140,6 +140,7 @@ def _keep(
     session.add(row)
     session.flush()
     _index(session, row, resource)
+    patients.keep_own(session, member=member, patient=patient, by=source)
     return _record(row)
 
 
