@@ -1,6 +1,6 @@
 """One batch of admission, in memory, under the head row's lock (PROTOCOL 4, "Set-based")."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.chains import Chains
+from consortium.exchange.facts import Value
 from consortium.exchange.feed import Feeds
 from consortium.exchange.judgement import (
     evaluate,
@@ -23,6 +24,7 @@ from consortium.exchange.kinds import ExchangeKind, Registry, placed
 from consortium.exchange.state import Held
 from consortium.exchange.tables import EntryRow
 from consortium.kernel.database import table_of
+from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms
 from consortium.ledger import journal
 
@@ -134,13 +136,12 @@ class Batch:
     def _leaf(self, one: Candidate) -> Answer:
         signed, header, index = one.signed, one.signed.header, self._next_index
         kind = self._registry.kinds[header.kind]
-        text = self._verdict(one, kind)
+        text, moved = self._decided(one, kind)
         leaf = journal.make_leaf(time_ms=self._time_ms, verdict=text, jws=signed.raw)
-        ok, words = outcome_of(text)
+        ok = outcome_of(text)[0]
         self._new_leaves.append(journal.NewLeaf(leaf=leaf, jws_hash=signed.digest))
         self.leaves.append((leaf, one.envelope.facts))
-        if ok:
-            self._step(one, kind, words=words, index=index)
+        self._put(moved, index)
         self._feed(one, index, journal.hash_leaf(leaf), ok=ok)
         self._chains.put(signed)
         self._by_id.setdefault(header.id, _Known(index, text, one.same))
@@ -165,6 +166,22 @@ class Batch:
         )
         return Answer.of(signed, Status.LEAF, index=index, leaf=leaf.decode("ascii"))
 
+    def _decided(self, one: Candidate, kind: ExchangeKind) -> tuple[str, dict[str, Value]]:
+        """The verdict and what an admitted exchange moves: refused where its step breaks."""
+        text = self._verdict(one, kind)
+        ok, words = outcome_of(text)
+        if not ok:
+            return text, {}
+        names = resolved(self._registry, self._held, one.names)
+        header = one.signed.header
+        try:
+            moved = fold(
+                self._registry, kind, header, one.facts, self._time, words, names, self._held
+            )
+        except Refusal as refusal:
+            return verdict_text(refusal), {}
+        return text, moved
+
     def _verdict(self, one: Candidate, kind: ExchangeKind) -> str:
         header = one.signed.header
         if known := self._by_id.get(header.id):
@@ -188,14 +205,7 @@ class Batch:
         known = self._by_id.get(parent)
         return known is None or not outcome_of(known.verdict)[0]
 
-    def _step(
-        self, one: Candidate, kind: ExchangeKind, *, words: Sequence[str], index: int
-    ) -> None:
-        names = resolved(self._registry, self._held, one.names)
-        moved = fold(
-            self._registry, kind, one.signed.header, one.facts, self._time, words, names,
-            self._held,
-        )  # fmt: skip
+    def _put(self, moved: Mapping[str, Value], index: int) -> None:
         for name, value in moved.items():
             born = name.startswith("member:") and self._held.get(name) is None
             self._held.put(name, placed(value, index), index)

@@ -17,6 +17,7 @@ from consortium.exchange.facts import Facts, Value
 from consortium.exchange.feed import ZERO, running_hash
 from consortium.exchange.header import EVERYONE
 from consortium.exchange.judgement import (
+    UNFORESEEN,
     evaluate,
     fold,
     key_public,
@@ -39,17 +40,7 @@ from consortium.ledger import journal
 
 APPLIED, KEPT, ALARM, REFUSED, NEWER = "applied", "kept", "alarm", "refused", "newer"
 
-
-_FOREIGN = (
-    ArithmeticError,
-    AttributeError,
-    DataError,
-    IntegrityError,
-    LookupError,
-    RecursionError,
-    TypeError,
-    ValueError,
-)
+_FOREIGN = (*UNFORESEEN, DataError, IntegrityError)
 """What a body can cause that no rule foresaw. A full disk or a lost database is none of these."""
 _log = logger(__name__)
 
@@ -146,11 +137,9 @@ class Inbox:
             return REFUSED, ""
         before: dict[str, Value | None] = {}
         if self._folds:
-            names = self._names(kind, entry, facts, values)
-            if alarm := self._differs(kind, entry, facts, names, values, member):
+            alarm, before = self._follow(kind, entry, facts, values, member)
+            if alarm:
                 return ALARM, alarm
-            before = {name: values.get(name) for name in names}
-            self._fold(kind, entry, facts, names, values, member)
         kept = (KEPT, "")
         with _unfit(session, entry) as fault:
             kept = self._apply(session, member, kind, entry, facts, before, now=now)
@@ -183,6 +172,20 @@ class Inbox:
         if sent is None:
             return invalid("exchange.facts", field="absent")
         return open_checked(kind, entry.header, sent)
+
+    def _follow(
+        self, kind: ExchangeKind, entry: Entry, facts: Facts, values: Held, member: str
+    ) -> tuple[str, dict[str, Value | None]]:
+        """Check and fold what the hub admitted: what differs, and the values from before."""
+        try:
+            names = self._names(kind, entry, facts, values)
+            if alarm := self._differs(kind, entry, facts, names, values, member):
+                return alarm, {}
+            before = {name: values.get(name) for name in names}
+            self._fold(kind, entry, facts, names, values, member)
+        except Refusal as refusal:
+            return refusal.code, {}
+        return "", before
 
     def _names(self, kind: ExchangeKind, entry: Entry, facts: Facts, values: Held) -> list[str]:
         names = subjects_of(self._registry, kind, entry.header, facts, entry.time)

@@ -4,7 +4,8 @@ PROTOCOL 4, 2. Everything here is pure over the values given.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from consortium.exchange.commitment import commit_facts, open_facts, unb64
@@ -13,11 +14,38 @@ from consortium.exchange.header import Header
 from consortium.exchange.kinds import ExchangeKind, Registry, Values, Verdict
 from consortium.exchange.state import Held
 from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
+from consortium.kernel.log import logger
 
 OK = "ok"
+UNFORESEEN = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What a rule raises over values that it did not foresee. A full disk is none of these."""
 _BASES = ("explicit", "statutory")
 _WORDS_MAX = 3
 _SUBJECT_MAX = 200
+_log = logger(__name__)
+
+
+@contextmanager
+def foreseen(header: Header) -> Iterator[None]:
+    """Run rules over one exchange, which must not take others with it when a rule breaks.
+
+    Rules are pure: what breaks one breaks it at the sender, at the hub and in every replay alike.
+
+    Raises:
+        Refusal: `exchange.unjudged` where a rule did not foresee its values.
+    """
+    try:
+        yield
+    except UNFORESEEN as error:
+        _log.error("exchange.unjudged", kind=header.kind, exchange=header.id, exc_info=error)
+        raise invalid("exchange.unjudged") from error
 
 
 def verdict_text(verdict: Verdict) -> str:
@@ -76,9 +104,12 @@ def subjects_of(
     """Every subject that the checks of this exchange read or that its step moves.
 
     Raises:
-        Refusal: `exchange.facts` when the facts make a name longer than a row keeps.
+        Refusal: `exchange.facts` when the facts make a name longer than a row keeps;
+            `exchange.unjudged`.
     """
-    names = [*kind.subjects(header, facts), *registry.permit.subjects(kind, header, facts, time)]
+    with foreseen(header):
+        permit = registry.permit.subjects(kind, header, facts, time)
+        names = [*kind.subjects(header, facts), *permit]
     if any(len(name) > _SUBJECT_MAX for name in names):
         raise invalid("exchange.facts", field="subject")
     return list(dict.fromkeys(names))
@@ -106,6 +137,27 @@ def evaluate(
         parents_refused: an `after` that stands on the ledger refused.
         judge: False where a subject that `judge` reads is not held; the leaf's verdict is taken.
     """
+    try:
+        with foreseen(header):
+            return _evaluate(
+                registry, kind, header, facts, values, time,
+                parents_refused=parents_refused, judge=judge,
+            )  # fmt: skip
+    except Refusal as refusal:
+        return refusal
+
+
+def _evaluate(
+    registry: Registry,
+    kind: ExchangeKind,
+    header: Header,
+    facts: Facts,
+    values: Values,
+    time: datetime,
+    *,
+    parents_refused: bool,
+    judge: bool,
+) -> Verdict:
     if header.lane not in kind.lanes or header.lane != kind.lane(facts):
         return invalid("exchange.lane")
     if header.everyone and not kind.to_everyone:
@@ -147,7 +199,24 @@ def fold(
 
     A case that moves is marked with the exchange that moved it (`last`: its id, its sender, what
     its refusal puts back), so that a body can be refused only while nothing stands on it.
+
+    Raises:
+        Refusal: `exchange.unjudged`; nothing may be moved then.
     """
+    with foreseen(header):
+        return _fold(registry, kind, header, facts, time, words, names, values)
+
+
+def _fold(
+    registry: Registry,
+    kind: ExchangeKind,
+    header: Header,
+    facts: Facts,
+    time: datetime,
+    words: Sequence[str],
+    names: Sequence[str],
+    values: Values,
+) -> dict[str, Value]:
     moved: dict[str, Value] = {}
     for name in names:
         old = values.get(name)
