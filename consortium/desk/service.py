@@ -106,18 +106,18 @@ def version(session: Session) -> int:
 
 def changed_since(session: Session, *, actor: Actor, version: int, limit: int = 50) -> list[Line]:
     """Rows of the actor's member that changed after a version, closed ones too, oldest first."""
-    return store.changed(session, member=actor.member, version=version, limit=limit)
+    return store.changed(session, actor=actor, version=version, limit=limit)
 
 
 def find(session: Session, *, actor: Actor, text: str, limit: int = 20) -> list[Line]:
     """Cases of the member by the beginning of a name, of its pinyin or initials, or of a number."""
     word = keys.fold(text)
-    return store.find(session, member=actor.member, word=word, limit=limit) if word else []
+    return store.find(session, actor=actor, word=word, limit=limit) if word else []
 
 
 def of_patient(session: Session, *, actor: Actor, patient: str, limit: int = 50) -> list[Line]:
     """Cases of one patient at the actor's member, newest first."""
-    return store.of_patient(session, member=actor.member, patient=patient, limit=limit)
+    return store.of_patient(session, actor=actor, patient=patient, limit=limit)
 
 
 def visit(session: Session, *, actor: Actor, now: datetime) -> Since | None:

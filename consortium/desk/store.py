@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import model, tables
 from consortium.desk.model import Counts, DeskRow, Line
-from consortium.kernel.actor import Actor
+from consortium.kernel.actor import PATIENT_READERS, Actor
 from consortium.kernel.errors import invalid
 from consortium.kernel.ids import CaseId, MemberId, PatientId, UserId
 from consortium.kernel.paging import Page, bounded
@@ -91,6 +91,12 @@ def _mine(actor: Actor) -> ColumnElement[bool]:
     return (_ROW.roles.op("&")(model.mask(actor.roles)) != 0) & (_ROW.owner.in_(("", actor.user)))
 
 
+def _visible(actor: Actor) -> ColumnElement[bool]:
+    """Rows of the member; what concerns a patient only for those who may see patients."""
+    own = _ROW.member == actor.member
+    return own if actor.may(*PATIENT_READERS) else own & (_ROW.patient_name == "")
+
+
 def page(
     session: Session,
     *,
@@ -103,7 +109,7 @@ def page(
 ) -> Page[Line]:
     """Open rows: my turn first, urgent first, oldest first."""
     limit = bounded(limit)
-    query = select(_ROW).where(_ROW.member == actor.member, _ROW.open == 1)
+    query = select(_ROW).where(_visible(actor), _ROW.open == 1)
     if mine:
         query = query.where(_mine(actor))
     if topics:
@@ -124,7 +130,7 @@ def counts(session: Session, *, actor: Actor, now: datetime) -> Counts:
     mine = case((_mine(actor), 1), else_=0)
     query = (
         select(_ROW.topic, _ROW.state, mine, func.count(), func.sum(late))
-        .where(_ROW.member == actor.member, _ROW.open == 1)
+        .where(_visible(actor), _ROW.open == 1)
         .group_by(_ROW.topic, _ROW.state, mine)
     )
     total = own = overdue = 0
@@ -142,39 +148,39 @@ def counts(session: Session, *, actor: Actor, now: datetime) -> Counts:
     return Counts(own, total, overdue, topics, states, late_topics)
 
 
-def changed(session: Session, *, member: str, version: int, limit: int) -> list[Line]:
-    """Rows of a member with a later version, oldest change first, closed ones too."""
+def changed(session: Session, *, actor: Actor, version: int, limit: int) -> list[Line]:
+    """Rows that a person may see with a later version, oldest change first, closed ones too."""
     query = (
         select(_ROW)
-        .where(_ROW.member == member, _ROW.version > version)
+        .where(_visible(actor), _ROW.version > version)
         .order_by(_ROW.version)
         .limit(bounded(limit))
     )
     return [_line(row) for row in session.scalars(query)]
 
 
-def find(session: Session, *, member: str, word: str, limit: int) -> list[Line]:
+def find(session: Session, *, actor: Actor, word: str, limit: int) -> list[Line]:
     """Rows, open or closed, that a search word begins; open ones first, newest first."""
     keys = tables.KeyTable
     cases = (
         select(keys.case_id)
-        .where(keys.member == member, keys.word.startswith(word, autoescape=True))
+        .where(keys.member == actor.member, keys.word.startswith(word, autoescape=True))
         .distinct()
     )
     query = (
         select(_ROW)
-        .where(_ROW.member == member, _ROW.case_id.in_(cases))
+        .where(_visible(actor), _ROW.case_id.in_(cases))
         .order_by(_ROW.open.desc(), _ROW.updated_at.desc(), _ROW.case_id)
         .limit(bounded(limit))
     )
     return [_line(row) for row in session.scalars(query)]
 
 
-def of_patient(session: Session, *, member: str, patient: str, limit: int) -> list[Line]:
+def of_patient(session: Session, *, actor: Actor, patient: str, limit: int) -> list[Line]:
     """Rows of one patient, newest first."""
     query = (
         select(_ROW)
-        .where(_ROW.member == member, _ROW.patient == patient)
+        .where(_visible(actor), _ROW.patient == patient)
         .order_by(_ROW.started_at.desc(), _ROW.case_id)
         .limit(bounded(limit))
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from consortium.kernel.errors import missing
 from consortium.kernel.ids import MemberId, UserId
@@ -16,6 +17,10 @@ class Role(StrEnum):
     CONSORTIUM_ADMIN = "consortium_admin"
     HEAD = "head"
     MEMBER_ADMIN = "member_admin"
+
+
+PATIENT_READERS: Final = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+"""Who may see patients; heads and administrators see contracts and figures."""
 
 
 @dataclass(frozen=True, slots=True)

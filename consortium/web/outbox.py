@@ -12,7 +12,7 @@ from consortium import words
 from consortium.desk import service as desk
 from consortium.exchange import timeline
 from consortium.exchange.timeline import CaseEntry
-from consortium.kernel.actor import Actor
+from consortium.kernel.actor import PATIENT_READERS, Actor
 from consortium.web.deps import Node, PageRoute, Reading, SignedIn
 from consortium.web.errors import refused_code
 from consortium.web.names import member_name
@@ -97,7 +97,9 @@ def sent(session: Session, entry: CaseEntry, *, actor: Actor) -> Sent:
     """An exchange as a list shows it, in the language being written."""
     icon, tone = LOOK[entry.state]
     why = refused_code(entry.code, entry.clause).happened if entry.code else ""
-    line = desk.row(session, member=actor.member, case=entry.case) if entry.case else None
+    line = None
+    if entry.case and actor.may(*PATIENT_READERS):
+        line = desk.row(session, member=actor.member, case=entry.case)
     others = entry.to if entry.sender == actor.member else (entry.sender,)
     return Sent(
         id=entry.id,
