@@ -1,5 +1,6 @@
 """Bodies about records: Patient and Consent of a request, copies and Provenance of a release."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,11 +8,13 @@ from typing import Any, Final
 
 from sqlalchemy.orm import Session
 
+from consortium import audit
 from consortium.fhir import gate, message, parts, signature, systems, types
 from consortium.fhir.face import Query, Resource
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import forbidden
 from consortium.kernel.ids import new_id
+from consortium.patients import looks
 from consortium.patients import service as patients
 from consortium.ports import Signer
 from consortium.records import store
@@ -126,9 +129,15 @@ def resources(session: Session, *, actor: Actor, query: Query, now: datetime) ->
     """Records that the actor may see, for the FHIR door (`consortium.fhir.face.Resources`).
 
     Those of the actor's member, and of others on this node who granted it access to the patient.
+    Counted as a look-up; for each patient whose records go out it is written down who read them.
+
+    Raises:
+        Refusal: `patients.too_many_looks`; `record.suppressed` for one by its id that a withdrawn
+            consent hides.
     """
     if not actor.may(*READERS):
         return []
+    looks.count(session, actor=actor, now=now)
     patient = query.patient
     if patient and (own := patients.find(session, member=actor.member, patient=patient)):
         patient = own.id
@@ -146,10 +155,19 @@ def resources(session: Session, *, actor: Actor, query: Query, now: datetime) ->
     if query.id and not rows and store.suppressed(session, member=actor.member, fhir_id=query.id):
         raise forbidden("record.suppressed")
     first = {row.fhir_id: row for row in reversed(rows)}
-    return [
-        Resource(row.type, row.fhir_id, row.version, row.received_at, row.raw)
-        for row in sorted(first.values(), key=lambda row: row.fhir_id)
-    ]
+    found = sorted(first.values(), key=lambda row: row.fhir_id)
+    for (member, person), count in sorted(Counter((r.member, r.patient) for r in found).items()):
+        audit.record(
+            session,
+            actor=actor,
+            action="records.read",
+            subject=f"{query.type}:{query.id or 'search'}",
+            patient=person,
+            member=member,
+            now=now,
+            count=count,
+        )
+    return [Resource(row.type, row.fhir_id, row.version, row.received_at, row.raw) for row in found]
 
 
 def _source(act: Act, copies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
