@@ -57,7 +57,7 @@ def go_on(
 
 
 def _decided(session: Session, row: RequestTable, *, time: datetime) -> tuple[str, Why | None]:
-    """Whose record may go by itself at a ledger time, or why a person must decide."""
+    """Whose record may go by itself at a time, or why a person must decide."""
     consent = answering.consent_of(session, row)
     asked = answering.scope_asked(row)
     covered = consent is not None and model.covers(
@@ -69,7 +69,8 @@ def _decided(session: Session, row: RequestTable, *, time: datetime) -> tuple[st
 
 
 def _alone(session: Session, row: RequestTable, *, post: Post, now: datetime) -> None:
-    patient, why = _decided(session, row, time=row.opened_at)
+    # the picture may have come long after the request: what counts is that it goes now
+    patient, why = _decided(session, row, time=now)
     row.why = "" if why is None else why.value
     if why is not None:
         return

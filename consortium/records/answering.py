@@ -161,8 +161,9 @@ def release(
     Never more than was asked for, nor more than an explicit consent covers.
 
     Raises:
-        Refusal: `record.unknown`, `record.answered`, `record.patient`, `record.consent`,
-            `record.too_many`.
+        Refusal: `record.unknown`, `record.answered`, `record.patient`, `record.stranger` for one
+            who has nothing in common with who is asked for, `record.consent`,
+            `record.consent_over` when the time that the consent names is over, `record.too_many`.
     """
     row = _own(session, case, actor=actor)
     if row.answer == exchange:
@@ -171,9 +172,13 @@ def release(
     person = patients.find(session, member=actor.member, patient=patient) if patient else None
     if person is None:
         raise invalid("record.patient")
+    if model.strangers(identity_asked(row), identity_of(person)):
+        raise conflict("record.stranger")
     consent = consent_of(session, row)
     if consent is None or consent.withdrawn:
         raise conflict("record.consent")
+    if now >= consent.until:
+        raise conflict("record.consent_over")
     let_go(
         session,
         row,
@@ -308,7 +313,13 @@ def let_go(
         to=row.other,
         count=len(copies),
         by=by.value,
+        match=_grade(session, row, patient=patient).value,
     )
+
+
+def _grade(session: Session, row: RequestTable, *, patient: str) -> Match:
+    person = patients.find(session, member=row.member, patient=patient)
+    return Match.NONE if person is None else model.match(identity_asked(row), identity_of(person))
 
 
 def _parts(copies: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -214,6 +214,16 @@ def match(asked: Identity, held: Identity) -> Match:
     return Match.CONFLICT if one and other else Match.POSSIBLE
 
 
+def strangers(asked: Identity, held: Identity) -> bool:
+    """Whether two identities have nothing in common: no number, no name, no birth date.
+
+    A person may know better than `match` that two are one, but not of these.
+    """
+    one, other = number_text(asked.number), number_text(held.number)
+    births = asked.birth is not None and asked.birth == held.birth
+    return not (one and one == other) and not same_name(asked.name, held.name) and not births
+
+
 def _contradicts(asked: Identity, held: Identity) -> bool:
     births = asked.birth and held.birth and asked.birth != held.birth
     known = {"male", "female"}
