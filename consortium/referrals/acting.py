@@ -52,6 +52,9 @@ class Doing:
     post: Post
     exchange: str
     now: datetime
+    drawn: str = ""
+    """The exchange that had moved the case last when the person's page was drawn; empty where no
+    page was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,16 @@ class Said:
 
 
 def row_of(session: Session, case_id: str, doing: Doing, action: Action) -> CaseTable | None:
-    """The row on which the actor may act now; None when this very act was done before."""
+    """The row on which the actor may act now; None when this very act was done before.
+
+    Raises:
+        Refusal: `referral.moved_on` when the case has moved since the person's page was drawn,
+            `referral.under_way`, and those of `model.check`.
+    """
     doing.actor.require(*ROLES[action])
+    row = store.hold(session, case_id, member=doing.actor.member)
     if store.act(session, doing.exchange, member=doing.actor.member) is not None:
         return None
-    row = store.need(session, case_id, member=doing.actor.member)
     if row.pending and action is not Action.CORRECT:
         raise conflict("referral.under_way", action=row.pending_action)
     value = value_of(session, row)
@@ -75,7 +83,16 @@ def row_of(session: Session, case_id: str, doing: Doing, action: Action) -> Case
         value, action, sender=doing.actor.member, to=(row.other,), reason="incomplete"
     ):
         raise refusal
+    # a correction stands beside what it corrects, wherever the case has gone
+    if action is not Action.CORRECT and doing.drawn not in ("", moved_by(value)):
+        raise conflict("referral.moved_on")
     return row
+
+
+def moved_by(value: Mapping[str, Any] | None) -> str:
+    """The id of the exchange that moved a case last; empty before any."""
+    last: Mapping[str, str] = (value or {}).get("last") or {}
+    return last.get("id", "")
 
 
 def value_of(session: Session, row: CaseTable) -> dict[str, Any]:

@@ -33,6 +33,19 @@ def need(session: Session, case_id: str, *, member: str) -> CaseTable:
     return found
 
 
+def hold(session: Session, case_id: str, *, member: str) -> CaseTable:
+    """The row of a case, held until the transaction ends: one act at a time decides on it.
+
+    Raises:
+        Refusal: `referral.missing_case`.
+    """
+    key = (member, case_id)
+    found = session.get(CaseTable, key, with_for_update=True, populate_existing=True)
+    if found is None:
+        raise missing("referral.missing_case")
+    return found
+
+
 def by_number(session: Session, number: str, *, member: str) -> CaseTable | None:
     """The row whose number stands on a slip."""
     return session.scalar(

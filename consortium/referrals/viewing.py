@@ -22,7 +22,7 @@ from consortium.kernel.paging import Page
 from consortium.patients import service as patients
 from consortium.patients.model import Patient
 from consortium.referrals import applying, model, number, rows, standing, store
-from consortium.referrals.acting import READERS, ROLES
+from consortium.referrals.acting import READERS, ROLES, moved_by
 from consortium.referrals.content import Content, Paper, from_json
 from consortium.referrals.model import Action, Side
 from consortium.referrals.tables import ActTable, CaseTable
@@ -72,6 +72,8 @@ class CaseView:
     adoption: str
     report: Happened | None
     slot: str
+    moved_by: str
+    """The exchange that moved the case last: what an act on this page stands on."""
 
     def last(self, action: Action) -> Happened | None:
         """The newest exchange of an act."""
@@ -172,6 +174,7 @@ def view(session: Session, case_id: str, *, actor: Actor) -> CaseView:
         adoption="" if value is None else value["adoption"],
         report=next((one for one in happened if one.action == Action.REPORT), None),
         slot="" if value is None else value["slot"],
+        moved_by=moved_by(value),
     )
 
 

@@ -26,7 +26,7 @@ from consortium.web import drafts as draft_pages
 from consortium.web import patient_views, referral_views, referrals
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import typed
-from consortium.web.errors import STATUS, refused
+from consortium.web.errors import STATUS
 from consortium.web.guard import Fields
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
@@ -72,8 +72,8 @@ def report(
     if viewing.done(session, _exchange(fields), actor=actor) is not None:
         return after(request, f"/referrals/{case}", toast="referral.toast.report")
     form = viewing.draft_name(Action.REPORT, case)
-    drafts.save(session, actor=actor, form=form, fields=typed(fields), now=now)
-    doing = Doing(actor, node.post, _exchange(fields) or new_id(now), now)
+    drafts.save(session, actor=actor, form=form, fields=_given(fields), now=now)
+    doing = _doing(fields, actor=actor, node=node, now=now)
     text = ReportText(*(_field(fields, name) for name in ("diagnosis", "findings", "advice")))
     try:
         answering.report(session, case, doing, text=text, signer=node.keyring.signer(actor))
@@ -102,7 +102,7 @@ def _report_page(
         if seen.patient is not None:
             banner = patient_views.banner(session, seen.patient)
         view = referral_views.build(session, seen, actor=actor, now=now)
-        told = None if refusal is None else refused(refusal)
+        told = None if refusal is None else referral_views.told(session, seen, refusal)
     return render(
         request,
         "referrals/report.html",
@@ -167,8 +167,8 @@ def do(
     run = _DO.get(act)
     if run is None:
         raise Refusal(RefusalKind.MISSING, "web.not_found")
-    given = typed(fields)
-    doing = Doing(actor, node.post, _exchange(fields) or new_id(now), now)
+    given = _given(fields)
+    doing = _doing(fields, actor=actor, node=node, now=now)
     action = Action(act)
     actor.require(*ROLES[action])
     target = f"/referrals/{case}"
@@ -180,7 +180,8 @@ def do(
     except Refusal as refusal:
         _hide(refusal)
         with node.database.write() as session:
-            draft = referrals.begin(session, case, act, actor=actor, now=now)
+            form = viewing.draft_name(action, case)
+            draft = drafts.save(session, actor=actor, form=form, fields=given, now=now)
         # read apart: free slots may have to be asked for at the hub
         with node.database.read() as session:
             return referrals.page(
@@ -286,6 +287,16 @@ def _date(given: Given) -> datetime:
     except ValueError as error:
         raise invalid("referral.date", days=180) from error
     return shown.replace(hour=_NOON_H, tzinfo=ZONE)
+
+
+def _doing(fields: FormData, *, actor: Actor, node: WebNode, now: datetime) -> Doing:
+    """An act as a form sends it: under its exchange, on the case as its page showed it."""
+    exchange = _exchange(fields) or new_id(now)
+    return Doing(actor, node.post, exchange, now, drawn=_field(fields, referral_views.DRAWN)[:64])
+
+
+def _given(fields: FormData) -> dict[str, Any]:
+    return {name: one for name, one in typed(fields).items() if name != referral_views.DRAWN}
 
 
 def _exchange(fields: FormData) -> str:

@@ -34,6 +34,7 @@ from consortium.web.errors import STATUS, brought_back, refused
 from consortium.web.guard import Fields
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
+from consortium.web.referral_views import DRAWN
 from consortium.web.views import Refused
 from consortium.web.wording import t, written
 
@@ -52,6 +53,8 @@ class Sheet:
     case: str = ""
     absent: Sequence[str] = ()
     note: str = ""
+    drawn: str = ""
+    """The exchange on which the case stands that this goes on with."""
 
     @property
     def action(self) -> str:
@@ -141,7 +144,8 @@ def resend(
     sheet, refusal = _kept(session, _old_sheet(session, case, actor=actor, now=now), fields,
                            actor=actor, node=node, now=now)  # fmt: skip
     if refusal is None and fields.get("do", "send") == "send":
-        doing = acting.Doing(actor, node.post, sheet.draft.exchange, now)
+        drawn = str(fields.get(DRAWN, ""))[:64]
+        doing = acting.Doing(actor, node.post, sheet.draft.exchange, now, drawn)
         try:
             service.resend(
                 session,
@@ -186,7 +190,8 @@ def _old_sheet(session: Session, case: str, *, actor: Actor, now: datetime) -> S
     )
     returned = seen.last(Action.RETURN)
     absent = returned.data.get("missing", ()) if returned is not None else ()
-    return Sheet(seen.patient, draft, case, absent, returned.text if returned else "")
+    note = returned.text if returned else ""
+    return Sheet(seen.patient, draft, case, absent, note, drawn=seen.moved_by)
 
 
 def _exchange(fields: FormData) -> str:
@@ -206,6 +211,7 @@ def _kept(
     told = typed_fields(fields)
     told.pop("do", None)
     told.pop("patient", None)
+    told.pop(DRAWN, None)
     papers = [str(one) for one in fields.getlist("paper") if isinstance(one, str)]
     do, _, dropped = str(fields.get("do", "send")).partition(":")
     if do == "drop":

@@ -13,18 +13,19 @@ from consortium.desk.messages import Said
 from consortium.desk.model import Line
 from consortium.exchange import blobs
 from consortium.kernel.actor import Actor
+from consortium.kernel.errors import Refusal, conflict
 from consortium.kernel.time import from_ms
 from consortium.members import directory
 from consortium.referrals.model import Action, Side, State
 from consortium.referrals.rows import TO_MOVE
 from consortium.referrals.viewing import CaseView, Happened
 from consortium.web import patient_views
-from consortium.web.errors import refused_code
+from consortium.web.errors import refused, refused_code
 from consortium.web.names import member_name
 from consortium.web.outbox import kind_words
 from consortium.web.pages import said
 from consortium.web.referral_vitals import Measured, measured
-from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Tone
+from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Refused, Tone
 from consortium.web.wording import local, t, when
 from consortium.web.worklist import due_of
 
@@ -46,6 +47,8 @@ LOOK: Final[Mapping[str, tuple[str, Tone]]] = {
     State.CANCELLED: ("x", ""),
 }
 """Icon and colour of each state; its words are `referral.state.STATE`."""
+DRAWN: Final = "drawn"
+"""The field of a form that tells on which exchange of the case its page stood."""
 _KEYS: Final[Mapping[Side, Sequence[tuple[Action, str, str]]]] = {
     Side.PROVIDER: (
         (Action.CLAIM, "hand", "0"),
@@ -162,6 +165,17 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         corrections=_corrections(seen),
         phone=_phone(session, seen),
     )
+
+
+def told(session: Session, seen: CaseView, refusal: Refusal) -> Refused:
+    """The three lines of a refused act; where the case had moved on, with what happened."""
+    moved = next((one for one in seen.happened if one.entry.id == seen.moved_by), None)
+    if refusal.code != "referral.moved_on" or moved is None:
+        return refused(refusal)
+    entry = moved.entry
+    who = f"{member_name(session, entry.sender)} {moved.author}".strip()
+    at = when(entry.time or entry.at)
+    return refused(conflict("referral.moved_on", act=kind_words(entry), who=who, at=at))
 
 
 def _phone(session: Session, seen: CaseView) -> str:

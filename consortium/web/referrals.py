@@ -26,7 +26,7 @@ from consortium.scheduling import service as scheduling
 from consortium.scheduling.model import FreeSlot, SessionKind
 from consortium.web import events, referral_views, uploads
 from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
-from consortium.web.errors import STATUS, refused
+from consortium.web.errors import STATUS
 from consortium.web.events import Moment
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
@@ -182,7 +182,8 @@ def page(
         if draft is not None and act in {one.value for one in seen.can & ACTS}:
             opened = _opened(session, seen, act, draft, given or draft.fields, node=node,
                              actor=actor, now=now)  # fmt: skip
-        told = None if refusal is None else refused(refusal)
+        told = None if refusal is None else referral_views.told(session, seen, refusal)
+        note = str((given or {}).get("note", ""))
     return render(
         request,
         "referrals/case.html",
@@ -192,6 +193,7 @@ def page(
         seen=seen,
         opened=opened,
         refusal=told,
+        unsent=note if opened is None else "",
         message=new_id(now),
         version=desk.version(session),
     )

@@ -1,9 +1,9 @@
 """Pages of acts: a cancelled session, and a form that was drawn before the case moved on."""
 
 from consortium.referrals import answering
-from tests.consortium.referrals.acts import act, slot
+from tests.consortium.referrals.acts import act, slot, view
 from tests.consortium.referrals.test_cancelled_session import cancel, follow
-from tests.consortium.referrals.test_pages import Stage, stage, words
+from tests.consortium.referrals.test_pages import Stage, exchange, stage, words
 
 __all__ = ["stage"]
 
@@ -38,3 +38,67 @@ def test_the_pages_of_a_cancelled_time(stage: Stage) -> None:
     desk = stage.get("desk", f"/referrals/{case}?act=accept")
     assert "act=no_show" not in desk
     assert 'name="when"' in desk
+
+
+def drawn(page: str) -> str:
+    return page.split('name="drawn" value="', 1)[1].split('"', 1)[0]
+
+
+def day_of(page: str) -> str:
+    """The day that the form of an accept proposes."""
+    return page.split('type="date" name="date" value="', 1)[1].split('"', 1)[0]
+
+
+def test_a_form_of_before_the_case_moved_is_not_taken_for_consent_to_that(stage: Stage) -> None:
+    world = stage.world
+    place = slot(world)
+    case = sent(stage)
+    stale = stage.get("desk", f"/referrals/{case}?act=accept")
+    act(world, "lu", case, answering.accept, sign=True, slot=place, place="门诊楼 3 诊室")
+    told = {"exchange": exchange(stale), "drawn": drawn(stale), "when": "date",
+            "date": day_of(stale), "note": "先排队，腾出号再约"}  # fmt: skip
+    answer = stage.send("desk", f"/referrals/{case}/accept", told)
+    assert answer.status_code == 409
+    page = words(answer.text)
+    assert "这张单子又有了新的一步：同意接收（清源市第一人民医院 陆怀安" in page
+    assert "门诊楼 3 诊室" in page
+    assert "先排队，腾出号再约" in answer.text
+    assert 'value="date" checked' in answer.text
+    assert view(world, "han", case).slot == place
+    # seen beside what happened, a second press is a decision
+    fresh = drawn(answer.text)
+    assert fresh != told["drawn"]
+    stage.post("desk", f"/referrals/{case}/accept", {**told, "drawn": fresh})
+    stage.settle()
+    assert (view(world, "han", case).state, view(world, "han", case).slot) == ("waiting", "")
+
+
+def test_what_was_typed_is_shown_where_its_act_is_gone(stage: Stage) -> None:
+    world = stage.world
+    case = sent(stage)
+    stale = stage.get("desk", f"/referrals/{case}?act=accept")
+    act(world, "lu", case, answering.decline, sign=True, reason="no_capacity", note="")
+    told = {"exchange": exchange(stale), "drawn": drawn(stale), "when": "date",
+            "date": day_of(stale), "note": "周三来"}  # fmt: skip
+    answer = stage.send("desk", f"/referrals/{case}/accept", told)
+    assert answer.status_code == 409
+    assert "referral.state" in answer.text
+    assert "您写的还在： 周三来" in words(answer.text)
+
+
+def test_a_report_and_a_supplement_carry_what_they_stand_on(stage: Stage) -> None:
+    world = stage.world
+    case = sent(stage)
+    act(world, "desk", case, answering.send_back, absent=["labs"])
+    page = stage.get("han", f"/referrals/{case}/resend")
+    assert drawn(page) == view(world, "han", case).moved_by
+    other = sent(stage)
+    act(world, "lu", other, answering.accept, sign=True, date=world.clock.now())
+    act(world, "desk", other, answering.arrive)
+    page = stage.get("lu", f"/referrals/{other}/report")
+    told = {"exchange": exchange(page), "drawn": "before", "diagnosis": "冠心病", "findings": "窄"}
+    answer = stage.send("lu", f"/referrals/{other}/report", told)
+    assert answer.status_code == 409
+    assert "窄" in answer.text
+    told["drawn"] = drawn(answer.text)
+    stage.post("lu", f"/referrals/{other}/report", told)
