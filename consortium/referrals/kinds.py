@@ -20,7 +20,7 @@ from consortium.kernel.actor import Role
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.time import from_ms, to_ms
 from consortium.patients import adoption
-from consortium.referrals import model
+from consortium.referrals import model, placing
 from consortium.referrals.model import Action, Opening, State
 from consortium.referrals.step import ReferralKind, case_name
 from consortium.scheduling import model as slots
@@ -111,6 +111,7 @@ class Resend(_Whole):
     lanes = _BOTH
     person_signed = True
     signers = _DOCTORS
+    needs_consent = True
     rules: ClassVar[dict[str, FactRule]] = {
         **_URGENCY,
         "service": rules.code(*SERVICES),
@@ -158,9 +159,7 @@ class Accept(ReferralKind):
 
     def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
         names = [case_name(header), f"{case_name(header)}>slot"]
-        if "slot" in facts:
-            names += [facts["slot"], _session_of(facts["slot"])]
-        return names
+        return [*names, *placing.names_of(facts.get("slot", ""))]
 
     def guard(
         self, values: Values, case: Value, header: Header, facts: Facts, time: datetime
@@ -169,7 +168,7 @@ class Accept(ReferralKind):
             return invalid("referral.when")
         if "date" in facts:
             return model.check_waiting(facts["date"], time=time)
-        return _slot_refusal(values, case, header, facts, time)
+        return placing.refusal_of(values, case, header, facts, time)
 
     def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
@@ -184,7 +183,7 @@ class Accept(ReferralKind):
         state = State.BOOKED if "slot" in facts else State.WAITING
         when = from_ms(facts.get("start", facts.get("date")))
         slot = facts.get("slot", "")
-        session = _session_of(slot) if slot else ""
+        session = placing.session_of(slot) if slot else ""
         return model.moved(old, state, due=when, slot=slot, session=session, start=to_ms(when))
 
 
@@ -342,38 +341,6 @@ def _answer_min(contract: Value | None, header: Header, facts: Facts) -> int:
         code=facts["service"], kind="referral", taker=header.sender, provider=header.to[0]
     )
     return answer_min(terms, service=service, urgency=facts["urgency"])
-
-
-def _session_of(slot: str) -> str:
-    return slots.session_name(slot.removeprefix("slot:").rpartition("/")[0])
-
-
-def _slot_refusal(
-    values: Values, case: Value, header: Header, facts: Facts, time: datetime
-) -> Refusal | None:
-    """Why the slot cannot be had: somebody holds it, it is past, no clinic, not at that time."""
-    try:
-        session_id, number = slots.parse_slot(facts["slot"])
-    except Refusal as refusal:
-        return refusal
-    session = values.get(slots.session_name(session_id))
-    taken = slots.take(
-        values.get(facts["slot"]),
-        session,
-        number=number,
-        case=header.case,
-        holder=case["taker"],
-        provider=header.sender,
-        time=time,
-    )
-    if isinstance(taken, Refusal) or session is None:
-        return taken if isinstance(taken, Refusal) else invalid("slot.unknown")
-    if session["kind"] != slots.SessionKind.CLINIC:
-        return invalid("referral.slot_kind")
-    span = slots.span_of(session, number)
-    if span is None or to_ms(span.start) != facts["start"]:
-        return invalid("referral.when")
-    return None
 
 
 KINDS: Final[list[ExchangeKind]] = [

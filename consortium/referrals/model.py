@@ -212,11 +212,14 @@ def check(
 ) -> Refusal | None:
     """Whether a member may do this to the case now: a Refusal, or None.
 
-    Codes: `referral.state` (names the state), `referral.side`, `referral.recipient`,
-    `referral.returned_once`, `referral.not_urgent`, `referral.reason`.
+    Codes: `referral.unknown` (a case of another topic), `referral.state` (names the state),
+    `referral.side`, `referral.recipient`, `referral.returned_once`, `referral.not_urgent`,
+    `referral.reason`.
     """
     if value is None:
         return None if action is A.REQUEST else conflict("referral.state", state="none")
+    if value["topic"] != TOPIC:
+        return invalid("referral.unknown")
     state = State(value["state"])
     if (state, action) not in TABLE:
         return conflict("referral.state", state=state.value)

@@ -184,7 +184,7 @@ class Fold:
     """Shared state in a dict, moved by the same checks and steps as the hub's."""
 
     values: dict[str, Any] = field(default_factory=dict)
-    verdicts: list[str] = field(default_factory=list)
+    registry: Registry = REGISTRY
 
     def get(self, name: str) -> Value | None:
         return self.values.get(name)
@@ -242,16 +242,16 @@ class Fold:
         return self.take(BodyRefuse(), header, {"of": of or last["id"], "code": code}, NOW)
 
     def take(self, one: ExchangeKind, header: Header, facts: Facts, time: datetime) -> str:
-        verdict = evaluate(REGISTRY, one, header, facts, self, time)
+        verdict = evaluate(self.registry, one, header, facts, self, time)
         if isinstance(verdict, Refusal):
             return f"{verdict.code} {verdict.clause}".strip()
         names: list[str] = []
-        for name in subjects_of(REGISTRY, one, header, facts, time):
+        for name in subjects_of(self.registry, one, header, facts, time):
             real = self.link(name)[0] if ">" in name else name
-            if real and real not in names:
+            if real.partition(":")[0] in self.registry.families and real not in names:
                 names.append(real)
         words = verdict.split()
-        self.values.update(fold(REGISTRY, one, header, facts, time, words, names, self))
+        self.values.update(fold(self.registry, one, header, facts, time, words, names, self))
         return f"ok {verdict}".strip()
 
     @property

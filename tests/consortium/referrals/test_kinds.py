@@ -198,6 +198,7 @@ def test_another_slot_frees_the_first_and_a_cancel_frees_the_last() -> None:
         (SLOTTED, {"provider": "county"}, "slot.unknown"),
         (SLOTTED, {"state": "cancelled"}, "slot.cancelled"),
         (SLOTTED, {"kind": "teleconsult"}, "referral.slot_kind"),
+        (SLOTTED, {"service": "neurology"}, "referral.slot_service"),
         ({**DATED, "date": to_ms(NOW + 400 * DAY)}, {}, "referral.date"),
         ({**SLOTTED, "urgency": "routine"}, {}, "referral.urgency"),
     ],
@@ -274,3 +275,14 @@ def test_a_stranger_cannot_act_in_a_case() -> None:
 
 def test_the_audience_of_a_case_is_its_parties() -> None:
     assert set(begun().case["parties"]) == {"shiqiao", "lead"}
+
+
+def test_a_resend_needs_a_consent_as_the_request_did() -> None:
+    fold = begun()
+    assert fold.send("return", {"urgency": "urgent", "missing": ["labs"]}).startswith("ok")
+    bare = {name: one for name, one in REQUEST.items() if name != "consent"}
+    assert fold.send("resend", bare) == "exchange.consent"
+    assert fold.send("resend", {**REQUEST, "consent": "emergency"}) == "exchange.consent"
+    assert fold.case["consent"] == "explicit"
+    assert fold.send("resend", {**REQUEST, "consent": "statutory"}) == "ok v1"
+    assert fold.case["consent"] == "statutory"
