@@ -109,7 +109,18 @@ def faults_of(page: Page) -> list[str]:
 
 def listening(page: Page) -> None:
     """Wait until the page has the answer of its event stream: no news is missed from here on."""
-    page.wait_for_function("document.querySelector('#live')?._htmx?.sse?.reader != null")
+    # by the page's own clock: its policy forbids the way in which Playwright waits for a function
+    page.evaluate(
+        """(tries) => new Promise((heard, missed) => {
+          const look = () => {
+            if (document.querySelector('#live')?._htmx?.sse?.reader) heard();
+            else if (tries--) setTimeout(look, 20);
+            else missed(new Error('no event stream'));
+          };
+          look();
+        })""",
+        750,
+    )
 
 
 def look(page: Page, name: str) -> None:
