@@ -345,8 +345,8 @@ def send(
     *,
     row: RequestTable,
     post: Post,
-) -> None:
-    """Queue an exchange of a request."""
+) -> bool:
+    """Queue an exchange of a request; whether it is new."""
     draft = Draft(
         id=act.exchange,
         kind=act.event,
@@ -357,4 +357,4 @@ def send(
         contract=row.contract,
         purpose=row.purpose,
     )
-    post.send(session, draft, now=act.now)
+    return not post.send(session, draft, now=act.now).again

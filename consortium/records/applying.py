@@ -22,6 +22,8 @@ from consortium.records.tables import ConsentTable, RequestTable
 
 PENDING, REFUSED_HERE, SENT_BACK, ANSWERING = "pending", "not_sent", "sent_back", "answering"
 REQUESTED, RELEASED, REFUSED, WITHDRAWN = "requested", "released", "refused", "withdrawn"
+WITHDRAWING = "withdrawing"
+"""Withdrawn here, and not yet on the ledger."""
 _NEEDS = {
     (Side.ASKER, PENDING): "record.need.pending",
     (Side.ASKER, REQUESTED): "record.need.waiting",
@@ -74,6 +76,8 @@ def refused(session: Session, action: Action, opened: Opened) -> None:
     if action is Action.REQUEST and row.exchange == opened.header.id:
         row.state = REFUSED_HERE
         give_back(session, row, now=opened.now)
+    elif action is Action.WITHDRAW:
+        _not_withdrawn(session, row)
     elif action in (Action.RELEASE, Action.REFUSE):
         _as_shared(session, row)
     session.flush()
@@ -98,8 +102,18 @@ def put_back(session: Session, opened: Opened) -> None:
 def _as_shared(session: Session, row: RequestTable) -> None:
     """Follow shared state: an answer that did not hold leaves the request open."""
     value = shared.read(session, f"case:{row.case_id}")
-    if value is not None:
+    if value is not None and row.state != WITHDRAWING:
         row.state = value["state"]
+
+
+def _not_withdrawn(session: Session, row: RequestTable) -> None:
+    """A withdrawal was refused: unless the other side's stands, what it took away is back."""
+    if row.state != WITHDRAWING:
+        return
+    value = shared.read(session, f"case:{row.case_id}")
+    row.state = REQUESTED if value is None else value["state"]
+    if row.state != WITHDRAWN:
+        library.restored(session, member=row.member, case=row.case_id)
 
 
 def _requested(session: Session, row: RequestTable | None, opened: Opened) -> RequestTable | None:
@@ -216,7 +230,8 @@ def _answered(session: Session, row: RequestTable, action: Action, opened: Opene
         case Action.RELEASE:
             _released(session, row, opened)
         case Action.REFUSE:
-            row.state, row.reason = REFUSED, opened.facts["reason"]
+            _answer(row, REFUSED)
+            row.reason = opened.facts["reason"]
             if opened.message is not None:
                 row.said = reading.words_of(opened.message)[: reading.QUESTION_MAX]
         case Action.WITHDRAW:
@@ -226,10 +241,16 @@ def _answered(session: Session, row: RequestTable, action: Action, opened: Opene
             return
 
 
+def _answer(row: RequestTable, state: str) -> None:
+    """An answer stands; it changes nothing for who has withdrawn meanwhile."""
+    if row.state != WITHDRAWING:
+        row.state = state
+
+
 def _released(session: Session, row: RequestTable, opened: Opened) -> None:
     row.by = opened.facts["by"]
     row.count += opened.facts["count"]
-    row.state = REQUESTED if opened.facts["more"] else RELEASED
+    _answer(row, REQUESTED if opened.facts["more"] else RELEASED)
     if row.side == Side.HOLDER or opened.message is None:
         return
     for resource, raw in reading.released(opened.message):

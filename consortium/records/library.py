@@ -140,8 +140,26 @@ def _keep(
     session.add(row)
     session.flush()
     _index(session, row, resource)
+    if store.hidden(session, row):
+        _show_newest(session, row)
     patients.keep_own(session, member=member, patient=patient, by=source)
     return _record(row)
+
+
+def _show_newest(session: Session, one: ResourceTable) -> None:
+    """Of all versions of a resource, let the newest be shown that no withdrawn consent hides."""
+    versions = store.versions(session, one)
+    seen = [row for row in versions if not store.hidden(session, row)]
+    newest = (seen or versions)[0]
+    if newest.latest:
+        return
+    for row in versions:
+        if row.latest:
+            row.latest = 0
+            session.execute(delete(IdentifierTable).where(IdentifierTable.resource == row.id))
+    newest.latest = 1
+    session.flush()
+    _index(session, newest, gate.parse(newest.raw))
 
 
 def _index(session: Session, row: ResourceTable, resource: Mapping[str, Any]) -> None:
@@ -320,8 +338,30 @@ def end_grants(session: Session, *, member: str, case: str, now: datetime) -> in
 
 
 def withdrawn(session: Session, *, member: str, case: str, now: datetime) -> None:
-    """The patient has withdrawn the consent of a case: what it brought is seen no longer."""
+    """The patient has withdrawn the consent of a case: what it brought is seen no longer.
+
+    What an earlier case brought of the same, on a consent that holds, is seen again.
+    """
     row = session.get(ConsentTable, (member, case))
     if row is not None and row.withdrawn_at is None:
         row.withdrawn_at = now
     end_grants(session, member=member, case=case, now=now)
+    _show_case(session, member=member, case=case)
+
+
+def restored(session: Session, *, member: str, case: str) -> None:
+    """The consent of a case was not withdrawn after all: what `withdrawn` did is undone."""
+    row = session.get(ConsentTable, (member, case))
+    if row is None or row.withdrawn_at is None:
+        return
+    for grant_ in store.grants_of_case(session, case, member=member):
+        if grant_.ended_at == row.withdrawn_at:
+            grant_.ended_at = None
+    row.withdrawn_at = None
+    _show_case(session, member=member, case=case)
+
+
+def _show_case(session: Session, *, member: str, case: str) -> None:
+    session.flush()
+    for one in store.brought_by(session, case, member=member):
+        _show_newest(session, one)

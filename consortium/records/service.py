@@ -21,7 +21,7 @@ from consortium.kernel.paging import Page
 from consortium.patients import service as patients
 from consortium.patients.model import Patient
 from consortium.ports import Signer
-from consortium.records import answering, applying, fhir, model, store
+from consortium.records import answering, applying, fhir, library, model, store
 from consortium.records.fhir import Act
 from consortium.records.model import (
     ASKERS,
@@ -244,6 +244,9 @@ def withdraw(
 ) -> None:
     """Tell the other side that the patient withdraws; what came on it is seen here no longer.
 
+    From this moment on, with a link or without; if the ledger refuses the withdrawal it is seen
+    again. While one is under way another does nothing.
+
     Raises:
         Refusal: `record.unknown`, `record.reason`, `record.state`.
     """
@@ -251,9 +254,15 @@ def withdraw(
     row = store.get_request(session, case, member=actor.member)
     if reason not in list(WithdrawReason):
         raise invalid("record.reason")
+    if row.state == applying.WITHDRAWING:
+        return
     act = Act(WITHDRAW, exchange, case, row.member, row.other, actor, now)
     body = fhir.answer(act, facts={"reason": reason}, text="", signer=None)
-    answering.send(session, act, body, row=row, post=post)
+    if not answering.send(session, act, body, row=row, post=post):
+        return
+    row.state, row.changed_at = applying.WITHDRAWING, now
+    library.withdrawn(session, member=row.member, case=case, now=now)
+    applying.show(session, row, now=now)
 
 
 def seen(session: Session, case: str, *, actor: Actor, now: datetime) -> None:

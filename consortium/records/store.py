@@ -97,6 +97,48 @@ def newest(
     ).all()
 
 
+def versions(session: Session, one: ResourceTable) -> Sequence[ResourceTable]:
+    """Every version of a resource that is filed under the same patient, the newest first."""
+    table = ResourceTable
+    return session.scalars(
+        select(table)
+        .where(
+            table.member == one.member,
+            table.source == one.source,
+            table.type == one.type,
+            table.fhir_id == one.fhir_id,
+            table.patient == one.patient,
+        )
+        .order_by(table.version.desc())
+        .limit(PATIENTS_MOST)
+    ).all()
+
+
+def hidden(session: Session, row: ResourceTable) -> bool:
+    """Whether the case that brought a version rests on a consent that was withdrawn."""
+    kept = session.get(ConsentTable, (row.member, row.case_id)) if row.case_id else None
+    return kept is not None and kept.withdrawn_at is not None
+
+
+def brought_by(session: Session, case: str, *, member: str) -> Sequence[ResourceTable]:
+    """What a case brought to a member, every resource once for each patient it is filed under."""
+    table = ResourceTable
+    rows = session.scalars(
+        select(table)
+        .join(RequestTable, RequestTable.patient == table.patient)
+        .where(
+            RequestTable.member == member,
+            RequestTable.case_id == case,
+            table.member == member,
+            table.case_id == case,
+        )
+        .order_by(table.version)
+        .limit(2 * RELEASE_MOST)
+    )
+    found = {(row.source, row.type, row.fhir_id, row.patient): row for row in rows}
+    return list(found.values())
+
+
 def last_version(session: Session, *, member: str, source: str, kind: str, fhir_id: str) -> int:
     """The last number that a resource of one source was kept under, 0 for a new one."""
     table = ResourceTable

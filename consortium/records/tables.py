@@ -21,7 +21,8 @@ class ResourceTable(Base):
     """One version of one FHIR resource, by its original bytes, with where it came from.
 
     `source` is the member whose record it is; `exchange` the release that brought it, "" for what
-    was made here. `latest` is 1 for the newest version of a resource and 0 for older ones.
+    was made here. `latest` is 1 for the newest version of a resource, or for the newest that no
+    withdrawn consent hides, and 0 for the others.
     """
 
     __tablename__ = "records_resource"

@@ -38,6 +38,7 @@ LOOK: Final[dict[str, tuple[str, Tone]]] = {
     applying.ANSWERING: ("hourglass", "amber"),
     applying.RELEASED: ("circle-check", "green"),
     applying.REFUSED: ("ban", ""),
+    applying.WITHDRAWING: ("hourglass", "amber"),
     applying.WITHDRAWN: ("ban", ""),
     applying.REFUSED_HERE: ("ban", "red"),
     applying.SENT_BACK: ("ban", "red"),
