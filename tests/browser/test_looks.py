@@ -4,7 +4,9 @@ import pytest
 from playwright.sync_api import Page
 
 from consortium.words import Lang
+from tests.browser.preview import NOW
 from tests.browser.site import DESK, PHONE, SMALL, Site, Theme, look, overflow, violations
+from tests.support.web_stage import Stage, a_row
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -60,6 +62,16 @@ def test_everybody_can_use_a_phone(site: Site) -> None:
         for path in ("/", "/gallery/form", "/gallery/parts"):
             page.goto(path)
             assert violations(page) == [], path
+
+
+def test_a_long_name_wraps_on_the_smallest_screen(own: tuple[Stage, Site]) -> None:
+    stage, site = own
+    name = "Qingyuan First People's Hospital referral desk"
+    stage.put(a_row("long", "马德", NOW, turn="theirs", turn_name=name, act="referral.act.supply"))
+    for size in (SMALL, PHONE):
+        with site.page("en", size=size) as page:
+            assert name in page.inner_text("#row-long .turn")
+            assert overflow(page) == []
 
 
 def test_at_twice_the_size_nothing_is_lost(site: Site) -> None:
