@@ -14,7 +14,7 @@ from consortium.desk import service as desk
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.ids import new_id
-from consortium.teleconsult import service
+from consortium.teleconsult import service, viewing
 from consortium.teleconsult.model import CancelReason, Shown, Side
 from consortium.teleconsult.service import Booking
 from consortium.web import events, thread
@@ -101,9 +101,12 @@ def listing(
 
 
 @router.get("/bookings/{case}")
-def show(request: Request, case: str, session: Reading, actor: SignedIn, now: Now) -> Response:
-    """One booking with its thread."""
-    with written(look_of(request)):
+def show(request: Request, case: str, actor: SignedIn, node: Node, now: Now) -> Response:
+    """One booking with its thread. Opening it tells its sender once; the audit keeps who looked."""
+    with node.database.write() as writing:
+        viewing.opening(writing, case, actor=actor, post=node.post, now=now)
+    # read apart: whoever waits for the lock keeps no connection from others
+    with node.database.read() as session, written(look_of(request)):
         view = _view(session, case, actor=actor, now=now)
     return render(request, "teleconsult/case.html", page="slots", view=view)
 
