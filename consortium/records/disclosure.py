@@ -6,11 +6,14 @@ asked for can be told from it (no narrative, no contained resource, no reference
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from consortium.fhir.codes import TYPES
 from consortium.fhir.primitives import bounds
+from consortium.fhir.shape import Shape, shape_of
 from consortium.records.model import Scope
 
 Resource = Mapping[str, Any]
@@ -41,6 +44,7 @@ _NAMED = frozenset(
     {"Device", "Location", "Medication", "Organization", "Practitioner", "PractitionerRole"}
 )
 """What a reference may name in words: no person but staff, and no other record."""
+_REFERENCE = frozenset({"id", "extension", "reference", "type", "identifier", "display"})
 _MASKED: Final = {
     "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
     "valueCode": "masked",
@@ -132,26 +136,71 @@ def _copy(resource: Resource, *, patient: str, together: set[str]) -> dict[str, 
         for name, value in resource.items()
         if name not in {"text", "contained", "meta", *_SUBJECTS}
     }
-    out: dict[str, Any] = _without_strangers(bare, together, inside)
+    known = _Known(together, inside)
+    out: dict[str, Any] = _without_strangers(bare, shape_of(resource["resourceType"]), known)
     for name in _SUBJECTS:
         if name in resource:
             out[name] = {"reference": f"Patient/{patient}"}
     return out
 
 
-def _without_strangers(value: Any, together: set[str], inside: Mapping[str, str]) -> Any:
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a reference may point to: the copies together, and the type of what was contained."""
+
+    together: AbstractSet[str]
+    inside: Mapping[str, str]
+
+
+def _without_strangers(value: Any, shape: Shape | None, known: _Known) -> Any:
+    """A value whose references name nobody; `shape` says which of its elements are references."""
     if isinstance(value, list):
-        return [_without_strangers(one, together, inside) for one in value]
+        return [_without_strangers(one, shape, known) for one in value]
     if not isinstance(value, Mapping):
         return value
-    target = value.get("reference")
-    if not isinstance(target, str):
-        return {name: _without_strangers(one, together, inside) for name, one in value.items()}
-    if target in together:
-        return {"reference": target}
-    kind = inside.get(target) or target.partition("/")[0]
-    if kind in _NAMED and "display" in value:
-        return {"type": kind, "display": value["display"]}
+    if _is_reference(value):
+        return _named(value, frozenset(), known)
+    return {name: _element(name, inner, shape, known) for name, inner in value.items()}
+
+
+def _element(name: str, value: Any, shape: Shape | None, known: _Known) -> Any:
+    element = None if shape is None else shape.elements.get(name)
+    if element is None:
+        return _without_strangers(value, None, known)
+    if element.kind == "Reference":
+        targets = element.targets
+        if isinstance(value, list):
+            return [_named(one, targets, known) for one in value]
+        return _named(value, targets, known)
+    inner = None if element.primitive else shape_of(element.kind)
+    return _without_strangers(value, inner, known)
+
+
+def _is_reference(value: Mapping[str, Any]) -> bool:
+    """Whether a value of a place that no shape knows can only be a reference."""
+    if isinstance(value.get("reference"), str):
+        return True
+    typed = isinstance(value.get("type"), str)
+    return set(value) <= _REFERENCE and ("identifier" in value or typed)
+
+
+def _named(value: Any, targets: AbstractSet[str], known: _Known) -> dict[str, Any]:
+    """What a reference may say: a copy beside it, or staff, a place or a drug in words.
+
+    An identifier never: that of a relative is the number of somebody who was not asked.
+    """
+    told: Mapping[str, Any] = value if isinstance(value, Mapping) else {}
+    target, said, display = (told.get(name) for name in ("reference", "type", "display"))
+    kind = said if isinstance(said, str) else ""
+    if isinstance(target, str):
+        if target in known.together:
+            return {"reference": target}
+        kind = known.inside.get(target) or target.partition("/")[0]
+    if isinstance(display, str):
+        if kind in _NAMED and said in (None, kind):
+            return {"type": kind, "display": display}
+        if not kind and targets and targets <= _NAMED:
+            return {"display": display}
     return {"type": kind if kind in TYPES else "Resource", "extension": [_MASKED]}
 
 
