@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from consortium import audit
 from consortium.contracts import service as contracts
-from consortium.desk import drafts
+from consortium.desk import drafts, messages
 from consortium.desk import service as desk
 from consortium.exchange import blobs
 from consortium.exchange.outbox import Draft, Post
@@ -281,6 +281,28 @@ def seen(session: Session, case: str, *, actor: Actor, now: datetime) -> None:
 
 
 # ---------------------------------------------------------------- reading
+
+
+def opening(session: Session, case: str, *, actor: Actor, post: Post, now: datetime) -> None:
+    """A person opens a request: the other side is told once, and the audit keeps who looked.
+
+    At the holder the patient is known from the answer on; before it `answering.review` keeps whom a
+    person compares.
+
+    Raises:
+        Refusal: `record.unknown`.
+    """
+    actor.require(*DECIDERS)
+    row = store.get_request(session, case, member=actor.member)
+    messages.mark_read(session, actor=actor, post=post, case=case, now=now)
+    audit.record(
+        session,
+        actor=actor,
+        action="records.request",
+        subject=f"case:{case}",
+        patient=row.patient or None,
+        now=now,
+    )
 
 
 def request_of(session: Session, case: str, *, actor: Actor) -> Request:

@@ -111,11 +111,13 @@ def show(
     case: str,
     session: Writing,
     actor: SignedIn,
+    node: Node,
     now: Now,
     q: Annotated[str, Query(max_length=64)] = "",
     patient: Annotated[str, Query(max_length=64)] = "",
 ) -> Response:
     """One request; before a person of the holder also both sides' identity data."""
+    service.opening(session, case, actor=actor, post=node.post, now=now)
     return _case(request, session, case, actor=actor, now=now, q=q.strip(), chosen=patient)
 
 

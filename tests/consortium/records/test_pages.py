@@ -83,6 +83,7 @@ def test_a_request_with_the_consents_picture_is_answered_and_read(stage: Stage) 
     with stage.world.reading("han") as session:
         acts = [event.action for event in audit.viewed_by(session, here)]
     assert acts[0] == "records.view"
+    assert "records.request" in acts
     assert stage.browsers["tan"].get(record[1]).status_code == 404
     stage.post("han", f"{href}/seen", {})
     assert "病历已到" not in stage.words("han", "/")
