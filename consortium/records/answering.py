@@ -301,6 +301,7 @@ def let_go(
         send(session, act, body, row=row, post=post)
     row.patient, row.answer, row.state = patient, exchange, applying.ANSWERING
     row.by, row.changed_at = by.value, now
+    row.code = row.clause = ""
     session.flush()
     audit.record(
         session,

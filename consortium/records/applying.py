@@ -305,11 +305,12 @@ def give_back(session: Session, row: RequestTable, *, now: datetime) -> None:
 def show(session: Session, row: RequestTable, *, now: datetime) -> None:
     """Write the row's line of the worklist, or take it out."""
     side = Side(row.side)
-    need = _NEEDS.get((side, row.state))
+    lost = part_lost(side, row.state, row.code)
+    need = "record.need.part_lost" if lost else _NEEDS.get((side, row.state))
     if need is None:
         desk.close(session, member=row.member, case=row.case_id, now=now)
         return
-    mine = (side, row.state) in _MINE
+    mine = lost or (side, row.state) in _MINE
     waits = row.state == REQUESTED
     desk.put(
         session,
@@ -343,6 +344,14 @@ def show(session: Session, row: RequestTable, *, now: datetime) -> None:
         ),
         now=now,
     )
+
+
+def part_lost(side: Side, state: str, code: str) -> bool:
+    """Whether a part of a release was refused although its last part stands.
+
+    An answer begins without a code, so one that is there came with a part of this answer.
+    """
+    return side is Side.HOLDER and state == RELEASED and bool(code)
 
 
 def state_word(side: Side, state: str) -> str:

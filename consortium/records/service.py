@@ -266,14 +266,17 @@ def withdraw(
 
 
 def seen(session: Session, case: str, *, actor: Actor, now: datetime) -> None:
-    """A person has read the answer: it leaves the worklist.
+    """A person has read the answer, or at the holder that a part of it was lost: off the worklist.
 
     Raises:
         Refusal: `record.unknown`, `record.state` while there is no answer.
     """
-    actor.require(*ASKERS)
+    actor.require(*DECIDERS)
     row = store.get_request(session, case, member=actor.member)
-    if row.side != Side.ASKER or row.state in (applying.PENDING, applying.REQUESTED):
+    if row.side == Side.ASKER:
+        actor.require(*ASKERS)
+    lost = applying.part_lost(Side(row.side), row.state, row.code)
+    if not lost and (row.side != Side.ASKER or row.state in (applying.PENDING, applying.REQUESTED)):
         raise conflict("record.state", state=row.state)
     if row.state in (applying.REFUSED_HERE, applying.SENT_BACK):
         drafts.discard(session, actor=actor, form=applying.form_name(row.patient))

@@ -304,7 +304,10 @@ def _can(session: Session, asked: Asked, *, actor: Actor) -> frozenset[str]:
     if asked.state in (applying.REQUESTED, applying.RELEASED, applying.REFUSED):
         can.add("withdraw")
     line = desk.row(session, member=actor.member, case=asked.case)
-    if asked.side is Side.ASKER and line is not None and line.open:
+    waits = line is not None and line.open
+    if waits and applying.part_lost(asked.side, asked.state, asked.code):
+        can.add("seen")
+    if asked.side is Side.ASKER and waits:
         if asked.state in (applying.RELEASED, applying.REFUSED):
             can.add("seen")
         if asked.state in (applying.REFUSED_HERE, applying.SENT_BACK):
