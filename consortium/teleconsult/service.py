@@ -1,5 +1,6 @@
 """What people do with bookings: book a free time, move it, give it up, see what is booked."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from consortium.contracts import service as contracts
 from consortium.desk import drafts
-from consortium.exchange import state
+from consortium.exchange import state, timeline
 from consortium.exchange.outbox import Post
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.errors import conflict, invalid, missing
@@ -215,15 +216,21 @@ def move(
     post: Post,
     exchange: str,
     now: datetime,
+    drawn: str = "",
 ) -> None:
     """Ask for another time of the same service; the old one is held until the ledger has moved it.
 
+    `drawn` is what `moved_by` gave when the person's page was drawn. The same exchange again
+    changes nothing.
+
     Raises:
-        Refusal: `booking.unknown`, `booking.state`, `booking.begun`, `slot.taken` and the others.
+        Refusal: `booking.unknown`, `booking.state`, `booking.begun`, `booking.moved_on`,
+            `booking.under_way`, `slot.taken` and the others.
     """
-    row = _own(session, case, actor=actor)
+    row = _held(session, case, actor=actor)
     place = scheduling.slot_at(session, slot)
-    _still(session, row, now=now)
+    if not _still(session, row, exchange=exchange, drawn=drawn, now=now):
+        return
     act = Act(MOVE, exchange, case, row.member, row.other, now)
     body = fhir.move(act, place, patient=f"Patient/{row.patient_ref}")
     applying.send(session, act, body, contract=row.contract, post=post)
@@ -238,16 +245,18 @@ def cancel(
     post: Post,
     exchange: str,
     now: datetime,
+    drawn: str = "",
 ) -> None:
     """Give a booking up before it begins; slot and quota come back when the ledger has it.
 
     Raises:
-        Refusal: `booking.unknown`, `booking.reason`, `booking.state`, `booking.begun`.
+        Refusal: `booking.reason`, and as `move`.
     """
-    row = _own(session, case, actor=actor)
+    row = _held(session, case, actor=actor)
     if reason not in list(CancelReason):
         raise invalid("booking.reason")
-    _still(session, row, now=now)
+    if not _still(session, row, exchange=exchange, drawn=drawn, now=now):
+        return
     applying.send_cancel(session, row, post=post, reason=reason, exchange=exchange, now=now)
 
 
@@ -270,13 +279,38 @@ def _own(session: Session, case: str, *, actor: Actor) -> BookingTable:
     return store.get(session, case, member=actor.member)
 
 
-def _still(session: Session, row: BookingTable, *, now: datetime) -> None:
-    """Whether a booking can still be changed, by what is known here."""
+def _held(session: Session, case: str, *, actor: Actor) -> BookingTable:
+    actor.require(Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)
+    return store.hold(session, case, member=actor.member)
+
+
+def moved_by(session: Session, case: str) -> str:
+    """The id of the exchange that moved a booking last; empty before any."""
+    last: Mapping[str, str] = (state.read(session, f"case:{case}") or {}).get("last") or {}
+    return last.get("id", "")
+
+
+def _still(
+    session: Session, row: BookingTable, *, exchange: str, drawn: str, now: datetime
+) -> bool:
+    """Whether to go on with a change, by what is known here; False when this act was done before.
+
+    Raises:
+        Refusal: why the booking cannot be changed.
+    """
+    for entry in timeline.of_case(session, member=row.member, case=row.case_id):
+        if entry.id == exchange:
+            return False
+        if entry.kind in (MOVE, applying.CANCEL) and entry.state in ("queued", "held"):
+            raise conflict("booking.under_way")
+    if drawn not in ("", moved_by(session, row.case_id)):
+        raise conflict("booking.moved_on")
     if row.state not in store.FOLLOWED:
         raise conflict("booking.state", state=row.state)
     open_ = slots.is_open(state.read(session, slots.session_name(row.session)))
     if open_ and row.start_at <= now:
         raise conflict("booking.begun", state=row.state)
+    return True
 
 
 # ---------------------------------------------------------------- reading
@@ -337,40 +371,3 @@ def _booking(row: BookingTable) -> Booking:
         question=row.question,
         opened_at=row.opened_at,
     )
-
-
-# ---------------------------------------------------------------- what needs no exchange
-
-
-def follow(session: Session, *, now: datetime, limit: int = 200) -> int:
-    """Bring bookings in line with what needs no exchange: a cancelled session, a time that is over.
-
-    Safe to run again. Returns how many bookings changed.
-    """
-    changed = 0
-    ids = store.booked_sessions(session, after=now, limit=limit)
-    values = state.read_many(session, [slots.session_name(one) for one in ids])
-    off = [one for one in ids if slots.is_off(values.get(slots.session_name(one)))]
-    for row in store.in_sessions(session, off, limit=limit) if off else ():
-        row.state, row.changed_at = Shown.TO_MOVE.value, now
-        applying.show(session, row, now=now)
-        changed += 1
-    for row in store.over(session, now=now, limit=limit):
-        changed += _finish(session, row, now=now)
-    return changed
-
-
-def _finish(session: Session, row: BookingTable, *, now: datetime) -> int:
-    value = state.read(session, slots.session_name(row.session))
-    if row.state == Shown.TO_MOVE or slots.is_off(value):
-        # a time that was cancelled stays to be moved, however late
-        if row.state == Shown.TO_MOVE:
-            return 0
-        row.state = Shown.TO_MOVE.value
-    elif row.start_at.timestamp() + row.minutes * 60 > now.timestamp():
-        return 0
-    else:
-        row.state = Shown.OVER.value
-    row.changed_at = now
-    applying.show(session, row, now=now)
-    return 1

@@ -23,6 +23,15 @@ def get(session: Session, case: str, *, member: str) -> BookingTable:
     return row
 
 
+def hold(session: Session, case: str, *, member: str) -> BookingTable:
+    """As `get`, held until the transaction ends: one act at a time decides on it."""
+    key = (member, case)
+    row = session.get(BookingTable, key, with_for_update=True, populate_existing=True)
+    if row is None:
+        raise missing("booking.unknown")
+    return row
+
+
 def find(session: Session, case: str, *, member: str) -> BookingTable | None:
     """The booking as a member sees it, None when it has none."""
     return session.get(BookingTable, (member, case))

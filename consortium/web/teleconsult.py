@@ -82,6 +82,8 @@ class CaseView:
     why: Refused | None
     reasons: Sequence[Option]
     exchange: str
+    drawn: str
+    """What an act on this page stands on."""
     version: int
 
 
@@ -132,6 +134,7 @@ def move(
                 post=node.post,
                 exchange=exchange_of(fields, now=now),
                 now=now,
+                drawn=str(fields.get("drawn", ""))[:64],
             )
     except Refusal as refusal:
         if refusal.kind in (RefusalKind.MISSING, RefusalKind.SIGN_IN):
@@ -159,6 +162,7 @@ def cancel(
         post=node.post,
         exchange=exchange_of(fields, now=now),
         now=now,
+        drawn=str(fields.get("drawn", ""))[:64],
     )
     return go_on(request, f"/bookings/{case}", toast="bookings.toast.cancelled")
 
@@ -222,6 +226,7 @@ def _view(session: Session, case: str, *, actor: Actor, now: datetime) -> CaseVi
         why=refused_code(one.code, one.clause) if one.shown is Shown.REFUSED else None,
         reasons=[Option(one.value, t(f"booking.reason.{one.value}")) for one in CancelReason],
         exchange=new_id(now),
+        drawn=service.moved_by(session, case),
         version=desk.version(session),
     )
 

@@ -25,9 +25,9 @@ from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
 from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
-from consortium.referrals import following
+from consortium.referrals import following as referrals
 from consortium.settings import Settings
-from consortium.teleconsult import service as teleconsult
+from consortium.teleconsult import following as bookings
 from consortium.upkeep import service as upkeep
 from consortium.web.wake import Broadcaster
 from consortium.wiring.links import HttpLink, Nudge
@@ -110,7 +110,7 @@ class Node:
         """Remind of deadlines, follow bookings and referrals whose session was cancelled."""
         with self.database.write() as session:
             told = desk.remind(session, now=now)
-            told += teleconsult.follow(session, now=now) + following.follow(session, now=now)
+            told += bookings.follow(session, now=now) + referrals.follow(session, now=now)
         if told:
             self.wake.notify()
         return told

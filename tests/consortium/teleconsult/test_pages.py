@@ -219,11 +219,11 @@ def test_a_cancelled_session_asks_for_a_new_time_and_gets_it(stage: Stage) -> No
     assert cancel is not None
     stage.post("lu", cancel[1], {"reason": "leave", "week": day(stage)})
     stage.settle()
-    from consortium.teleconsult import service
+    from consortium.teleconsult import following
 
     for member in ("lead", "shiqiao"):
         with stage.world.databases[member].write() as session:
-            service.follow(session, now=stage.world.clock.now())
+            following.follow(session, now=stage.world.clock.now())
     assert "待改期" in stage.words("lu", f"/slots?week={day(stage)}")
     assert "给停诊的预约改期" in stage.words("desk", "/")
     move = stage.get("desk", f"{href}/move")

@@ -22,7 +22,7 @@ from consortium.scheduling import model as slots
 from consortium.scheduling import publishing
 from consortium.scheduling import service as scheduling
 from consortium.scheduling.model import SessionKind
-from consortium.teleconsult import applying, kinds, service
+from consortium.teleconsult import applying, following, kinds, service
 from consortium.teleconsult.model import Shown, Side
 from consortium.teleconsult.service import Form
 from tests.consortium.exchange.world import KeyInMemory
@@ -229,8 +229,8 @@ def test_a_cancelled_session_becomes_work_of_the_desk_and_is_moved(mini: Mini) -
     assert mini.values[found.name]["case"] == case
     for member in ("lead", "shiqiao"):
         with mini.databases[member].write() as session:
-            assert service.follow(session, now=mini.now) == 1
-            assert service.follow(session, now=mini.now) == 0
+            assert following.follow(session, now=mini.now) == 1
+            assert following.follow(session, now=mini.now) == 0
     row = line(mini, DESK, case)
     assert row is not None
     assert (row.need, row.turn, row.owner) == ("booking.need.move", "mine", None)
@@ -279,7 +279,7 @@ def test_a_time_that_is_over_leaves_the_worklists(mini: Mini) -> None:
     mini.deliver()
     for when, left in ((at("08:45"), 0), (at("09:00"), 1)):
         with mini.databases["lead"].write() as session:
-            assert service.follow(session, now=when) == left
+            assert following.follow(session, now=when) == left
     assert line(mini, LU, case) is None
     assert shown(mini, LU, case).shown is Shown.OVER
 
