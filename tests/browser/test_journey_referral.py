@@ -1,5 +1,6 @@
 """Journey 2: a referral written with the link cut, answered without refreshing, then closed."""
 
+import time
 from pathlib import Path
 
 import pytest
