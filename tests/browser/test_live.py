@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from consortium.desk import drafts
 from tests.browser.preview import NOW, rows
@@ -42,6 +42,28 @@ def test_a_row_changes_within_two_seconds_and_nothing_else_is_asked(own: Own) ->
         assert "every " not in " ".join(
             page.eval_on_selector_all("[hx-trigger]", "all => all.map(el => el.outerHTML)")
         )
+
+
+def test_a_stream_whose_first_request_fails_is_asked_for_again(own: Own) -> None:
+    _stage, site = own
+    answers = iter(("abort", "full"))
+
+    def odd(route: Route) -> None:
+        match next(answers, ""):
+            case "abort":
+                route.abort()
+            case "full":
+                route.fulfill(status=503)
+            case _:
+                route.continue_()
+
+    context = site.browser.new_context(base_url=site.base, locale="zh-CN")
+    page = context.new_page()
+    page.route("**/events?*", odd)
+    site.sign_in(page)
+    listening(page)
+    assert next(answers, "") == ""
+    context.close()
 
 
 def test_the_strip_breaks_where_the_link_does(own: Own) -> None:

@@ -56,6 +56,20 @@
     if (document.hidden) drafts.forEach((_, form) => form.isConnected && save(form, true));
   });
 
+  // -- the event stream mends its own breaks; where its first request failed it is asked for again
+  const RETRY_MS = 2000, RETRY_MOST_MS = 60000;
+  let pause = RETRY_MS;
+  const listen = () => {
+    const old = one("#live"), fresh = old?.cloneNode(false);
+    if (old) { fresh.removeAttribute("data-htmx-powered"); old.replaceWith(fresh); window.htmx?.process(fresh); }
+  };
+  for (const kind of ["htmx:error", "htmx:response:error"]) document.addEventListener(kind, (event) => {
+    if (event.detail?.ctx?.sourceElement?.id !== "live") return;
+    setTimeout(() => { if (!one("#lock")?.open) listen(); }, pause);
+    pause = Math.min(2 * pause, RETRY_MOST_MS);
+  });
+  document.addEventListener("htmx:sse:after:connection", () => { pause = RETRY_MS; });
+
   // -- files: too large is said before it is sent; a form with files shows how far it has come
   document.addEventListener("change", (event) => {
     const input = event.target;
@@ -118,8 +132,7 @@
     one("#app").inert = false;
     one("#lock-password").value = "";
     acted = told = Date.now();
-    const old = one("#live"), fresh = old?.cloneNode(false);
-    if (old) { fresh.removeAttribute("data-htmx-powered"); old.replaceWith(fresh); window.htmx?.process(fresh); }
+    listen();
   };
   if (box && idleMs) {
     for (const kind of ["pointerdown", "keydown", "wheel", "touchstart"])
