@@ -128,8 +128,9 @@ class Settings(BaseSettings):
     def read(cls, home: Path | None = None, **overrides: Any) -> "Settings":
         """Read the settings of the node in `home` (default: `CONSORTIUM_HOME`).
 
-        Raises Refusal `settings.home` without a folder, `settings.unknown` with a name that no
-        field has, `settings.invalid` with the first name whose value does not fit.
+        Raises Refusal `settings.home` without a folder, `system.not_set_up` where no node was set
+        up, `settings.unknown` with a name that no field has, `settings.invalid` with the first name
+        whose value does not fit.
         """
         folder = home or os.environ.get(f"{PREFIX}HOME")
         if not folder:
@@ -143,6 +144,10 @@ class Settings(BaseSettings):
         except ValidationError as wrong:
             first = wrong.errors(include_input=False, include_url=False)[0]
             name = ".".join(map(str, first["loc"]))
+            if (name, first["type"]) == ("role", "missing") and not (
+                Path(folder) / NODE_FILE
+            ).is_file():
+                raise invalid("system.not_set_up") from None
             if first["type"] == "extra_forbidden":
                 raise invalid("settings.unknown", name=name) from None
             raise invalid("settings.invalid", name=name, problem=first["msg"]) from None

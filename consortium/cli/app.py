@@ -56,6 +56,12 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
                 tell(sentence)
             tell(f"({refusal.code})")
             raise typer.Exit(1) from None
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as fault:
+            named = {"name": fault.filename, "reason": fault.strerror}
+            for sentence in words.refusal("system.file", language(), **named):
+                tell(sentence)
+            tell("(system.file)")
+            raise typer.Exit(1) from None
 
     return run
 
@@ -122,13 +128,14 @@ def backup(file: Path, home: Home) -> None:
 def restore(
     file: Path,
     home: Home,
-    recovery: Annotated[Path, typer.Option(help="The recovery page's text; - reads stdin.")],
+    recovery: Annotated[Path, typer.Option(help="The recovery page, or its text; - reads stdin.")],
 ) -> None:
     """Put a backup into an empty folder, opened with the recovery key."""
     from consortium.cli.care import put_back
 
-    text = sys.stdin.read() if str(recovery) == "-" else recovery.read_text(encoding="ascii")
+    text = sys.stdin.read() if str(recovery) == "-" else recovery.read_text("utf-8", "replace")
     put_back(file, home, recovery_text=text)
+    typer.echo(words.say("cli.restored", language(), home=home))
 
 
 @app.command()

@@ -126,7 +126,7 @@ def page(
 
 def counts(session: Session, *, actor: Actor, now: datetime) -> Counts:
     """Open rows by list, topic and state, in one query."""
-    late = case((_ROW.due_at <= now, 1), else_=0)
+    late = case(((_ROW.due_at <= now) & (_ROW.turn == "mine"), 1), else_=0)
     mine = case((_mine(actor), 1), else_=0)
     query = (
         select(_ROW.topic, _ROW.state, mine, func.count(), func.sum(late))

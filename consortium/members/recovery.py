@@ -5,8 +5,9 @@ lists that replace a lost seal). Only their public halves stay (PROTOCOL 2).
 """
 
 import os
+import re
 from dataclasses import dataclass, field
-from html import escape
+from html import escape, unescape
 
 from consortium import words
 from consortium.kernel.errors import invalid
@@ -19,6 +20,7 @@ _SEED = "SEED-"
 _CHECK_TAG = b"sharing-chain/recovery-check/1\0"
 _GROUP, _CHECK_BYTES = 4, 4
 _MEMBER_MAX = 32
+_TAG = re.compile(r"<[^>]*>")
 _SPACERS = str.maketrans("", "", "- ")
 
 
@@ -57,12 +59,16 @@ class Recovery:
 
     @classmethod
     def parse(cls, text: str) -> "Recovery":
-        """Read a page again, scanned or typed.
+        """Read a page again: scanned, typed, or the file that was to be printed.
 
         Raises:
             Refusal: `members.recovery_form`, also for a single wrong letter.
         """
-        lines = [line.strip().upper() for line in text.strip().splitlines() if line.strip()]
+        plain = unescape(_TAG.sub("\n", text)) if "<" in text else text
+        lines = [line.strip().upper() for line in plain.splitlines() if line.strip()]
+        if plain is not text:
+            first = next((at for at, line in enumerate(lines) if line.startswith(_HEAD)), 0)
+            lines = lines[first : first + 3]
         wrong = invalid("members.recovery_form")
         if len(lines) != 3 or not lines[0].startswith(f"{_HEAD} "):
             raise wrong

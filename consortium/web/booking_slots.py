@@ -1,9 +1,8 @@
-"""Free times as pages offer them (picture 05): five days abreast, or the next three."""
+"""Free times as pages offer them (picture 05): day by day, five abreast, or the next three."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
 
 from sqlalchemy.orm import Session
 
@@ -15,8 +14,6 @@ from consortium.scheduling.service import Free
 from consortium.web.node import WebNode
 from consortium.web.views import Cell
 from consortium.web.wording import clock, day, number, t, weekday, when
-
-DAYS_SHOWN: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +65,7 @@ def choose(known: Free, *, lost: datetime | None = None, taken: bool = False) ->
     return SlotsView(
         days=[
             Day(weekday(one), f"{one:%m-%d}", [_cell(known, slot) for slot in found])
-            for one, found in list(days.items())[:DAYS_SHOWN]
+            for one, found in days.items()
         ],
         offers=[_cell(known, slot, dated=True) for slot in offers],
         count=len(known.slots),

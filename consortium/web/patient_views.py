@@ -91,6 +91,13 @@ def banner(
     if not allergies and now_known.none_known is None:
         allergies = None
     extras = [(t("patient.local_number"), patient.local_number)]
+    if patient.birth and patient.born is None:
+        extras.insert(0, (t("patient.birth"), patient.birth))
+    tail = patient.number_tail
+    if tail and patient.number_kind != "id_number":
+        kind = t(f"patients.number_kind.{patient.number_kind}")
+        extras.append((kind, t("patient.tail", tail=tail)))
+        tail = ""
     if patient.phone:
         extras.append((t("patient.phone"), patient.phone))
     if patient.address:
@@ -99,7 +106,7 @@ def banner(
         name=patient.name,
         sex=patient.sex,
         born=patient.born,
-        id_tail=patient.number_tail,
+        id_tail=tail,
         extras=extras,
         allergies=allergies,
         href=f"/patients/{patient.id}" if href else "",

@@ -166,7 +166,8 @@ def test_damaged_key_files_are_refused(tmp_path: Path, content: bytes) -> None:
 def test_the_recovery_page_is_read_back_from_its_text() -> None:
     made = Recovery.make("shiqiao")
     typed = made.text.lower().replace("-secret-", "-SECRET-")
-    for text in (made.text, f"\n  {made.text}  \n", typed):
+    printed = made.page(name="石桥镇卫生院", lang="zh")
+    for text in (made.text, f"\n  {made.text}  \n", typed, printed):
         read = Recovery.parse(text)
         assert (read.seed, read.age.identity) == (made.seed, made.age.identity)
         assert read.signer.key_id == made.signer.key_id
