@@ -184,7 +184,8 @@ def _to_sign_in(request: Request) -> Response:
         back = f"{back}?{request.url.query}"
     href = "/sign-in" if back == "/" else f"/sign-in?{urlencode({'back': back})}"
     if request.headers.get("hx-request"):
-        return Response(status_code=401, headers={"HX-Redirect": href})
+        # the page holds what was typed: the person signs in over it
+        return Response(status_code=401, headers={"HX-Trigger": "locked"})
     return RedirectResponse(href, status_code=303)
 
 

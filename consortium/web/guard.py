@@ -32,8 +32,6 @@ HEADERS: Final[Mapping[str, str]] = {
 FOR_EVER = "public, max-age=31536000, immutable"
 BODY_WAIT_S = 30.0
 """How long a body may pause on its way; a slow link pauses less."""
-TOKENLESS = frozenset({"/sign-in"})
-"""A page that stood open since before the session; its origin is checked all the same."""
 
 
 class Guard:
@@ -143,13 +141,22 @@ async def guarded(request: Request) -> AsyncIterator[None]:
             yield
             return
         form = await forms.read(request)
-        if session is not None and request.url.path not in TOKENLESS:
+        if session is not None and not _tells_who(request, form):
             _check_token(request, form, session)
         async with forms.once(request, session, form):
             yield
     finally:
         # files of a form that no route took
         await request.close()
+
+
+def _tells_who(request: Request, form: FormData) -> bool:
+    """Whether a password says who sends it; the page may have stood open since before the session.
+
+    Its origin is checked all the same.
+    """
+    path = request.url.path
+    return path == "/sign-in" or (path == "/lock" and bool(form.get("password")))
 
 
 def _check_token(request: Request, form: FormData, session: SignIn) -> None:

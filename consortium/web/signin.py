@@ -18,7 +18,7 @@ from consortium.web.guard import local_path, place_of, session_cookie
 from consortium.web.language import COOKIE as LANGUAGE_COOKIE
 from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of, render
-from consortium.web.session import SignIn
+from consortium.web.session import Sessions, SignIn
 from consortium.web.signed import Signed, check_password, known, signed_in
 from consortium.web.wording import as_lang, t, written
 
@@ -80,24 +80,47 @@ def lock_page(request: Request, whoever: Perhaps, back: Annotated[str, Query()] 
 
 @router.post("/lock")
 def unlock(
-    request: Request, whoever: Perhaps, now: Now, password: Word = "", back: Back = "/"
+    request: Request,
+    node: Node,
+    whoever: Perhaps,
+    now: Now,
+    who: Word = "",
+    password: Word = "",
+    back: Back = "/",
 ) -> Response:
-    """Lock this page (no password), or unlock it (the person's password)."""
-    if whoever is None:
+    """Lock this page (no password), or unlock it (the person's password).
+
+    A page tells whose it is: `who`, the login. When its session is gone (the node was started
+    again, the cookie was lost, somebody else signed in beside it), the person signs in anew, and
+    the page goes on with the token that the answer brings.
+    """
+    own = whoever is not None and who in {"", whoever.account.login}
+    if whoever is None and not (who and password):
         raise Refusal(RefusalKind.SIGN_IN, "web.sign_in")
-    if not password and for_programs(request):
+    if whoever is not None and not password and for_programs(request):
         whoever.session.locked = True
         return Response(status_code=204)
     try:
-        check_password(request, whoever, password)
+        if whoever is not None and own:
+            check_password(request, whoever, password)
+            return _goes_on(request, whoever.session.csrf, back=back)
+        actor = signed_in(request, who, password)
     except Refusal as refusal:
         with written(look_of(request)):
             error = _sentence(refusal, now, wrong="signin.wrong_password")
         status = STATUS[refusal.kind]
-        if for_programs(request):
+        if whoever is None or for_programs(request):
             return JSONResponse({"error": error}, status_code=status)
         return _lock_page(request, whoever, back=local_path(back), error=error, status=status)
-    return Response(status_code=204) if for_programs(request) else after(request, local_path(back))
+    token, session = _opened(request, node, actor, now=now)
+    return _with_cookie(_goes_on(request, session.csrf, back=back), node, token)
+
+
+def _goes_on(request: Request, csrf: str, *, back: str) -> Response:
+    """To the page: the token for what it sends from here on; without scripts, the page anew."""
+    if for_programs(request):
+        return Response(status_code=204, headers={"X-CSRF-Token": csrf})
+    return after(request, local_path(back))
 
 
 @router.post("/alive")
@@ -198,13 +221,22 @@ def set_language(
 
 
 def _enter(request: Request, node: WebNode, actor: Actor, *, href: str, now: datetime) -> Response:
+    token, _session = _opened(request, node, actor, now=now)
+    return _with_cookie(RedirectResponse(href, status_code=303), node, token)
+
+
+def _opened(request: Request, node: WebNode, actor: Actor, *, now: datetime) -> tuple[str, SignIn]:
+    """A new session, and its cookie's value; whoever was signed in there before is signed out."""
     before: SignIn | None = request.state.session
     if before is not None and before.user != actor.user:
         _leave(request, node, before)
     elif before is not None:
         request.app.state.sessions.close(before)
-    token, _session = request.app.state.sessions.open(actor.user, now=now, place=place_of(request))
-    response = RedirectResponse(href, status_code=303)
+    sessions: Sessions = request.app.state.sessions
+    return sessions.open(actor.user, now=now, place=place_of(request))
+
+
+def _with_cookie(response: Response, node: WebNode, token: str) -> Response:
     response.set_cookie(
         session_cookie(node.id),
         token,

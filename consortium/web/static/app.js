@@ -4,6 +4,11 @@
   const body = document.body, one = (css, from = document) => from.querySelector(css);
   const all = (css, from = document) => [...from.querySelectorAll(css)];
   const token = () => one('input[name="csrf"]')?.value ?? "";
+  const renew = (csrf) => {
+    if (!csrf) return;
+    all('input[name="csrf"]').forEach((field) => { field.value = csrf; });
+    body.setAttribute("hx-headers:inherited", JSON.stringify({ "X-CSRF-Token": csrf }));
+  };
   const inField = (el) => el.closest?.('input:not([type="radio"]):not([type="checkbox"]), textarea, select, [contenteditable]');
   const post = (href, fields = {}, more = {}) => fetch(href, {
     method: "POST", credentials: "same-origin", body: new URLSearchParams(fields), ...more,
@@ -26,7 +31,7 @@
 
   // -- drafts: two seconds after typing, again after a failure, at once when the page is hidden
   const drafts = new Map();
-  const fieldsOf = (form) => [...new FormData(form)].filter(([, value]) => typeof value === "string");
+  const fieldsOf = (form) => [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrf");
   const save = async (form, keepalive = false) => {
     const text = JSON.stringify(fieldsOf(form)), known = drafts.get(form);
     clearTimeout(known.timer);
@@ -35,10 +40,12 @@
     try {
       const href = form.dataset.save ?? `/drafts/${encodeURIComponent(form.dataset.draft)}`;
       const answer = await post(href, fieldsOf(form), { keepalive });
-      if (answer.status === 401) { lock(); throw new Error("locked"); }
+      const said = await answer.json().catch(() => ({}));
+      // no session, or somebody signed in anew in another tab: this page's token is of the one before
+      if (answer.status === 401 || said.code === "web.csrf") lock();
       if (!answer.ok) throw new Error(answer.status);
       known.text = text;
-      if (line) line.textContent = line.dataset.saved.replace("{time}", (await answer.json()).at);
+      if (line) line.textContent = line.dataset.saved.replace("{time}", said.at);
     } catch {
       if (line) line.textContent = line.dataset.unsaved;
       known.timer = setTimeout(() => save(form), 5000);
@@ -127,11 +134,13 @@
     one("#app").inert = true;
     post("/lock").catch(() => {});
   };
-  const unlocked = () => {
+  const unlocked = (csrf) => {
+    renew(csrf);
     box.close();
     one("#app").inert = false;
     one("#lock-password").value = "";
     acted = told = Date.now();
+    drafts.forEach((_, form) => form.isConnected && save(form));
     listen();
   };
   if (box && idleMs) {
@@ -150,17 +159,17 @@
       event.preventDefault();
       const wrong = one("#lock-wrong");
       try {
-        const answer = await post("/lock", { password: one("#lock-password").value });
-        if (answer.ok) { wrong.hidden = true; unlocked(); return; }
-        if (answer.redirected || answer.status === 404) { location.reload(); return; }
-        const said = await answer.json();
-        if (said.code) { location.reload(); return; }
-        wrong.textContent = said.error;
-        wrong.hidden = false;
-        one("#lock-password").select();
-      } catch { event.target.submit(); }
+        const who = one('[name="who"]', event.target).value;
+        const answer = await post("/lock", { who, password: one("#lock-password").value });
+        if (answer.ok) { wrong.hidden = true; unlocked(answer.headers.get("X-CSRF-Token")); return; }
+        wrong.textContent = (await answer.json()).error ?? wrong.dataset.unheard;
+      } catch { wrong.textContent = wrong.dataset.unheard; }
+      // the page stays as it is, with all that was typed
+      wrong.hidden = false;
+      one("#lock-password").select();
     });
     body.addEventListener("locked", lock);
+    document.addEventListener("htmx:sse:error", (event) => event.detail?.status === 401 && lock());
   }
 
   // -- keys: digits, because an input method swallows letters; off inside fields

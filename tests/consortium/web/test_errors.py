@@ -125,10 +125,10 @@ def test_a_code_that_came_back_without_its_facts_is_told_in_its_own_words(
     assert words.refusal_told(code, "zh")[0] in answer.text
 
 
-def test_signing_in_is_asked_for_politely_by_pieces_too(browser: Browse) -> None:
+def test_pieces_ask_for_signing_in_over_the_page(browser: Browse) -> None:
     answer = browser().post("/caught-up", headers={"HX-Request": "true"})
     assert answer.status_code == 401
-    assert answer.headers["HX-Redirect"] == "/sign-in"
+    assert answer.headers["HX-Trigger"] == "locked"
 
 
 def test_a_refusal_has_no_place_for_names() -> None:

@@ -136,6 +136,68 @@ def test_a_script_locks_and_unlocks_without_leaving_the_page(doctor: TestClient)
     assert doctor.get("/").status_code == 200
 
 
+def test_a_page_goes_on_after_the_node_was_started_again(doctor: TestClient, clinic: Stage) -> None:
+    old = csrf(doctor)
+    headers = {"x-csrf-token": old, "accept": "application/json"}
+    with clinic.node.database.read() as session:
+        user = clinic.actor(session, "han").user
+    clinic.app.state.sessions.close_all(user)
+    clinic.node.keyring.drop(user)
+    fields = {"who": "han", "password": PASSWORD}
+    for told in ({}, {"password": PASSWORD}, {"who": "han"}):
+        assert doctor.post("/lock", headers=headers, data=told).json()["code"] == "web.sign_in"
+    wrong = doctor.post("/lock", headers=headers, data={**fields, "password": "not this one"})
+    assert (wrong.status_code, wrong.json()) == (401, {"error": "密码不对，请再输一次。"})
+    foreign = {**headers, "origin": "http://evil.example"}
+    assert doctor.post("/lock", headers=foreign, data=fields).status_code == 403
+    right = doctor.post("/lock", headers=headers, data=fields)
+    assert right.status_code == 204
+    fresh = right.headers["x-csrf-token"]
+    assert fresh not in {"", old}
+    assert "HttpOnly" in right.headers["set-cookie"]
+    assert clinic.node.keyring.holds(user)
+    draft = {"question": "胸闷 3 周"}
+    assert doctor.post("/drafts/referral", headers=headers, data=draft).status_code == 403
+    headers["x-csrf-token"] = fresh
+    assert doctor.post("/drafts/referral", headers=headers, data=draft).status_code == 200
+
+
+def test_a_page_of_before_has_the_token_for_the_password_alone(
+    doctor: TestClient, clinic: Stage
+) -> None:
+    stale = {"x-csrf-token": "of-before", "accept": "application/json"}
+    assert doctor.post("/lock", headers=stale).json()["code"] == "web.csrf"
+    assert doctor.get("/").status_code == 200
+    fields = {"who": "han", "password": PASSWORD}
+    right = doctor.post("/lock", headers=stale, data=fields)
+    assert right.headers["x-csrf-token"] == csrf(doctor)
+    assert "set-cookie" not in right.headers
+
+
+def test_the_page_of_another_person_is_opened_by_that_person_alone(
+    doctor: TestClient, clinic: Stage
+) -> None:
+    clinic.person("deng", "邓一鸣", OTHER)
+    headers = {"accept": "application/json", "x-csrf-token": csrf(doctor)}
+    wrong = doctor.post("/lock", headers=headers, data={"who": "deng", "password": "not this one"})
+    assert wrong.status_code == 401
+    assert "韩素云" in doctor.get("/account").text
+    fields = {"who": "deng", "password": PASSWORD}
+    assert doctor.post("/lock", headers=headers, data=fields).status_code == 204
+    assert "邓一鸣" in doctor.get("/account").text
+
+
+def test_guesses_over_a_page_are_counted_as_at_the_sign_in(browser: Browse) -> None:
+    client = browser()
+    for _ in range(5):
+        client.post("/sign-in", data={"name": "han", "password": "not this one"})
+    headers = {"accept": "application/json"}
+    fields = {"who": "han", "password": PASSWORD}
+    paused = client.post("/lock", headers=headers, data=fields)
+    assert paused.status_code == 429
+    assert "15 分钟后再试" in paused.json()["error"]
+
+
 def test_reading_keeps_the_page_open(doctor: TestClient, clinic: Stage) -> None:
     headers = {"x-csrf-token": csrf(doctor), "accept": "application/json"}
     for _ in range(4):
