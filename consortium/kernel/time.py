@@ -26,6 +26,13 @@ def month_of(moment: datetime) -> str:
     return moment.astimezone(ZONE).strftime("%Y-%m")
 
 
+def end_of_day(moment: datetime) -> datetime:
+    """The last millisecond of a moment's day in the charter's zone: when only a day is due."""
+    shown = moment.astimezone(ZONE)
+    last = shown.replace(hour=23, minute=59, second=59, microsecond=999_000)
+    return last.astimezone(UTC)
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """A half-open stretch of time, `start` in, `end` out."""

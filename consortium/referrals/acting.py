@@ -134,7 +134,7 @@ def answer(
     frame = frame_of(row, doing, action)
     body = fhir.answer(frame, state, facts=facts, reasons=reasons, note=note, signer=signer)
     send(session, row, doing, action, body)
-    text = note.text if note is not None and action is not Action.CLAIM else ""
+    text = "" if note is None else note.text
     finish(session, row, doing, action, Said(text, facts))
 
 

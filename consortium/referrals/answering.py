@@ -21,7 +21,7 @@ from consortium.referrals.acting import (
     send,
     value_of,
 )
-from consortium.referrals.content import Note, ReportText
+from consortium.referrals.content import ReportText
 from consortium.referrals.model import Action, State
 from consortium.scheduling import service as scheduling
 
@@ -30,8 +30,7 @@ def claim(session: Session, case_id: str, doing: Doing) -> None:
     """Take a case up for triage: both sides see who is at it."""
     row = row_of(session, case_id, doing, Action.CLAIM)
     if row is not None:
-        note = Note(doing.actor.name, doing.actor.name, doing.now)
-        answer(session, row, doing, Action.CLAIM, State.TRIAGE, facts={}, note=note)
+        answer(session, row, doing, Action.CLAIM, State.TRIAGE, facts={})
 
 
 def accept(

@@ -175,9 +175,9 @@ def _link(row: CaseTable) -> str:
 
 
 def _last(session: Session, row: CaseTable, action: Action) -> dict[str, Any]:
-    """What the newest act of a kind said; empty when there was none."""
+    """What the newest act of a kind on the ledger said; empty when there was none."""
     for act in store.acts(session, row.case_id, member=row.member):
-        if act.action == action and act.state != REFUSED:
+        if act.action == action and act.state == DONE:
             return store.load(act.data)
     return {}
 

@@ -1,7 +1,7 @@
 """What a referral says: the content of the form, as it is typed, sent, read and shown."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -39,6 +39,31 @@ class Vital:
     code: str
     value: str
     at: str = ""
+
+
+def timed(vitals: Sequence[Vital], *, before: Sequence[Vital], at: str) -> tuple[Vital, ...]:
+    """Vital signs each with the time of its measurement, as a FHIR dateTime.
+
+    `before` are those that the form was shown with: a value left as it was keeps its time, and
+    the form's one time is theirs, not that of a value typed over them. What is new and bears no
+    time of its own was taken `at`. Both pressures are one measurement.
+    """
+    old = {one.code: one for one in before}
+    shown = {one.at for one in before}
+    changed = {
+        _group(one) for one in vitals if one.code not in old or old[one.code].value != one.value
+    }
+    found = []
+    for one in vitals:
+        taken = one.at
+        if not taken or taken in shown:
+            taken = at if _group(one) in changed else old[one.code].at or at
+        found.append(replace(one, at=taken))
+    return tuple(found)
+
+
+def _group(vital: Vital) -> str:
+    return "pressure" if vital.code in ("systolic", "diastolic") else vital.code
 
 
 @dataclass(frozen=True, slots=True)

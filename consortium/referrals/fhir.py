@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from consortium.fhir import clinical, gate, message, signature, systems
-from consortium.fhir.elements import coding, reference, resource
+from consortium.fhir.elements import coding, concept, reference, resource
 from consortium.kernel.actor import Actor
 from consortium.kernel.ids import new_id
 from consortium.ports import Signer
@@ -47,6 +47,7 @@ SLOT: Final = f"{systems.ROOT}/NamingSystem/slot"
 DIRECTION: Final = f"{systems.ROOT}/CodeSystem/referral-direction"
 _TASK_CODE = "http://hl7.org/fhir/CodeSystem/task-code"
 _CONSULT_NOTE = "11488-4"
+_AGENT = "http://terminology.hl7.org/CodeSystem/provenance-participant-type"
 
 
 def request(
@@ -84,7 +85,7 @@ def answer(
 ) -> bytes:
     """The body of an act that moves the work: the Task as it now stands, and what goes with it."""
     first = task(frame, state, note=note, reasons=reasons, until=until)
-    return _body(frame, [first, *extra], facts, signer=signer)
+    return _body(frame, [first, *extra, _authored(frame)], facts, signer=signer)
 
 
 def report(frame: Frame, text: ReportText, *, signer: Signer) -> bytes:
@@ -253,6 +254,20 @@ def _body(
         exchange_id=frame.exchange,
         now=frame.now,
         response_to=frame.response_to,
+    )
+
+
+def _authored(frame: Frame) -> Resource:
+    """Who did what the Task tells (hl7.org/fhir/R4/provenance.html).
+
+    Task.owner is the hospital, and a Task without a note would name nobody.
+    """
+    return resource(
+        "Provenance",
+        id_=new_id(frame.now),
+        target=[reference(f"Task/{frame.case}")],
+        recorded=message.instant(frame.now),
+        agent=[{"type": concept(coding(_AGENT, "author")), "who": _person(frame.actor)}],
     )
 
 

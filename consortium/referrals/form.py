@@ -186,4 +186,9 @@ def _taken(fields: Mapping[str, Any], errors: dict[str, str], *, now: datetime) 
         moment = moment.replace(tzinfo=ZONE)
     if not now - _OLD <= moment <= now + _AHEAD:
         errors["vitals_at"] = "referral.error.time"
+    return stamp(moment)
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as a vital sign bears it: a FHIR dateTime in the charter's zone."""
     return moment.astimezone(ZONE).isoformat(timespec="seconds")

@@ -183,7 +183,7 @@ def content_of(message: Message) -> Content:
 
 
 def author_of(message: Message) -> str:
-    """The name of whoever wrote a request, report or correction; empty when none is named."""
+    """The name of whoever did what a body tells; empty when none is named."""
     for kind, element in (
         ("ServiceRequest", "requester"),
         ("Communication", "sender"),
@@ -194,6 +194,10 @@ def author_of(message: Message) -> str:
     for found in message.all("DiagnosticReport"):
         for person in found.get("resultsInterpreter", ()):
             return str(person.get("display", ""))
+    for found in message.all("Provenance"):
+        # that of a signature names the holder of a key, without a name
+        if name := _first(found.get("agent")).get("who", {}).get("display", ""):
+            return str(name)
     note = note_of(message)
     return "" if note is None else note.author
 

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from consortium.desk.model import DeskRow
 from consortium.kernel.actor import Role
 from consortium.kernel.ids import CaseId, MemberId, PatientId, UserId
-from consortium.kernel.time import ZONE
+from consortium.kernel.time import ZONE, end_of_day
 from consortium.referrals.model import Side, State
 from consortium.words import Lang
 
@@ -135,6 +135,15 @@ def when_text(moment: datetime) -> str:
     return moment.astimezone(ZONE).strftime("%m-%d %H:%M")
 
 
+def _day(moment: datetime) -> dict[str, str]:
+    """A day without an hour: `12-31` and its weekday, whose word is the reader's."""
+    shown = moment.astimezone(ZONE)
+    return {
+        "day": shown.strftime("%m-%d"),
+        "weekday": f"@shell.weekday.d{shown.isoweekday()}",
+    }
+
+
 def _stays(facts: Facts) -> bool:
     if facts.state in (State.CLOSED, State.CANCELLED):
         return False
@@ -150,6 +159,9 @@ def _roles(facts: Facts) -> frozenset[Role]:
 def _due(facts: Facts) -> datetime | None:
     if facts.state in (QUEUED, REFUSED, TO_MOVE, State.DECLINED):
         return None
+    if facts.state == State.WAITING and facts.due is not None:
+        # a day is expected, not an hour: it is not late before that day is over
+        return end_of_day(facts.due)
     return facts.due
 
 
@@ -181,6 +193,9 @@ def _need(facts: Facts) -> tuple[str, dict[str, Any]]:
         case State.BOOKED | "to_move":
             when = when_text(facts.start or facts.opened)
             return f"referral.need.{side}.{state}", {"when": when}
+        case State.WAITING if facts.start is not None:
+            # a key of its own: lines written by an earlier version hold `waiting` without a day
+            return f"referral.need.{side}.waiting_day", _day(facts.start)
         case State.DECLINED:
             reason = f"@referral.decline.{facts.reason or 'other'}"
             return "referral.need.taker.declined", {"reason": reason}

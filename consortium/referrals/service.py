@@ -3,7 +3,7 @@
 Each is one act of a person: signed, checked and queued in one transaction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,7 +35,7 @@ from consortium.referrals.acting import (
     short,
     value_of,
 )
-from consortium.referrals.content import Content
+from consortium.referrals.content import Content, Vital, from_json, timed
 from consortium.referrals.model import Action, Side, State
 from consortium.referrals.tables import CaseTable
 
@@ -58,7 +58,8 @@ def request(
     person = patients.find(session, member=doing.actor.member, patient=patient)
     if person is None:
         raise missing("patients.missing")
-    content = _with_papers(session, typed)
+    before = known.prefill(session, member=doing.actor.member, patient=person.id).content.vitals
+    content = _content(session, typed, before=before, now=doing.now)
     key = f"{person.id}/{content.service}"
     if open_case := store.by_open_key(session, key, member=doing.actor.member):
         raise conflict("referral.duplicate", case=open_case.case_id)
@@ -91,7 +92,7 @@ def resend(
     if row is None:
         return
     typed = _typed(fields, now=doing.now)
-    content = _with_papers(session, typed)
+    content = _content(session, typed, before=_measured(row), now=doing.now)
     if content.service != row.service:
         raise invalid("referral.service")
     if content.urgency != row.urgency:
@@ -215,9 +216,20 @@ def _typed(fields: Mapping[str, Any], *, now: datetime) -> form.Typed:
     return typed
 
 
-def _with_papers(session: Session, typed: form.Typed) -> Content:
+def _content(
+    session: Session, typed: form.Typed, *, before: Sequence[Vital], now: datetime
+) -> Content:
+    """What is sent: the form with its files, and each vital sign with its time."""
     papers = [reading.paper_of(blobs.attachment(session, one)) for one in typed.papers]
-    return replace(typed.content, papers=tuple(papers))
+    vitals = timed(typed.content.vitals, before=before, at=form.stamp(now))
+    return replace(typed.content, papers=tuple(papers), vitals=vitals)
+
+
+def _measured(row: CaseTable) -> list[Vital]:
+    """The vital signs of a case as they were last sent; without a time, taken when it opened."""
+    opened = form.stamp(row.opened_at)
+    vitals = from_json(store.load(row.content)).vitals
+    return [replace(one, at=one.at or opened) for one in vitals]
 
 
 def _learn(session: Session, row: CaseTable, doing: Doing, content: Content) -> None:

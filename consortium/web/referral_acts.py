@@ -171,9 +171,12 @@ def do(
     doing = _doing(fields, actor=actor, node=node, now=now)
     action = Action(act)
     actor.require(*ROLES[action])
-    target = f"/referrals/{case}"
+    target, done = f"/referrals/{case}", act
     try:
         with node.database.write() as session:
+            if action is Action.ACCEPT:
+                known = viewing.view(session, case, actor=actor)
+                done = referral_views.word(known, action).rpartition(".")[2]
             run(session, case, doing, given, node)
             if action in DECIDED:
                 target = _next(session, case, actor=actor) or target
@@ -188,7 +191,7 @@ def do(
                 request, session, case, actor=actor, node=node, now=now, act=act, draft=draft,
                 given=given, refusal=refusal,
             )  # fmt: skip
-    return after(request, target, toast=f"referral.toast.{act}")
+    return after(request, target, toast=f"referral.toast.{done}")
 
 
 Given = Mapping[str, Any]

@@ -26,7 +26,7 @@ from consortium.web.outbox import kind_words
 from consortium.web.pages import said
 from consortium.web.referral_vitals import Measured, measured
 from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Refused, Tone
-from consortium.web.wording import local, t, when
+from consortium.web.wording import day, t, when
 from consortium.web.worklist import due_of
 
 LOOK: Final[Mapping[str, tuple[str, Tone]]] = {
@@ -53,7 +53,7 @@ _KEYS: Final[Mapping[Side, Sequence[tuple[Action, str, str]]]] = {
     Side.PROVIDER: (
         (Action.CLAIM, "hand", "0"),
         (Action.ACCEPT, "check", "1"),
-        (Action.ARRIVE, "log-in", "1"),
+        (Action.ARRIVE, "log-in", "6"),
         (Action.REPORT, "file-pen-line", "1"),
         (Action.RETURN, "undo-2", "2"),
         (Action.NO_SHOW, "user-x", "2"),
@@ -67,6 +67,7 @@ _KEYS: Final[Mapping[Side, Sequence[tuple[Action, str, str]]]] = {
         (Action.CORRECT, "pencil-line", "9"),
     ),
 }
+_ANSWERS: Final = frozenset({Action.ACCEPT, Action.RETURN, Action.DECLINE})
 _PAGES: Final = {Action.RESEND: "resend", Action.REPORT: "report"}
 """Acts with a page of their own; the others open a row in the case's page."""
 
@@ -120,6 +121,8 @@ class Page:
     said: Sequence[Said]
     answer: str
     appointment: str
+    absent: str
+    """What a returned case lacks, at the clinic that is to supply it; else empty."""
     cancelled: str
     """What to do about a booked time that was cancelled; empty where none was."""
     place: str
@@ -138,7 +141,6 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
     banner = None
     if seen.patient is not None:
         banner = patient_views.banner(session, seen.patient)
-    start = seen.facts.start
     return Page(
         seen=seen,
         banner=banner,
@@ -156,7 +158,8 @@ def build(session: Session, seen: CaseView, *, actor: Actor, now: datetime) -> P
         queue=_queue(session, seen, actor=actor, now=now),
         said=messages.of_case(session, actor=actor, case=seen.case),
         answer=_answer(seen),
-        appointment=when(start) if start is not None and _placed(seen) else "",
+        appointment=_appointment(seen),
+        absent=_absent(seen),
         cancelled=_cancelled(seen),
         place=seen.facts.place if _placed(seen) else "",
         code=seen.code,
@@ -195,7 +198,7 @@ def keys(seen: CaseView) -> list[Key]:
         found.append(
             Key(
                 action=action.value,
-                word=t(_word(seen, action)),
+                word=t(word(seen, action)),
                 href=f"/referrals/{seen.case}{tail}",
                 icon=icon,
                 key=key,
@@ -206,7 +209,8 @@ def keys(seen: CaseView) -> list[Key]:
     return found
 
 
-def _word(seen: CaseView, action: Action) -> str:
+def word(seen: CaseView, action: Action) -> str:
+    """The word key of an act in the state of a case; `_confirm` and `_why` belong to it."""
     placed = (State.WAITING, State.BOOKED, TO_MOVE, State.NO_SHOW)
     if action is Action.ACCEPT and seen.state in placed:
         return "referral.do.schedule"
@@ -260,10 +264,7 @@ def _lines(one: Happened) -> list[str]:
     data = one.data
     match one.action:
         case Action.RETURN:
-            missing = t("shell.list_comma").join(
-                t(f"referral.missing.{code}") for code in data.get("missing", ())
-            )
-            lines.append(t("referral.line.missing", what=missing))
+            lines.append(t("referral.line.missing", what=_listed(data.get("missing", ()))))
         case Action.DECLINE:
             lines.append(t(f"referral.decline.{data.get('reason', 'other')}"))
         case Action.CANCEL:
@@ -286,7 +287,7 @@ def _when(data: Mapping[str, object]) -> str:
     if isinstance(start, int):
         return t("referral.line.booked", when=when(from_ms(start)), place=place).strip()
     if isinstance(date, int):
-        return t("referral.line.waiting", day=local(from_ms(date)).strftime("%m-%d"))
+        return t("referral.line.waiting", day=day(from_ms(date)))
     return place
 
 
@@ -312,11 +313,32 @@ def _cancelled(seen: CaseView) -> str:
     return t(f"referral.case.{word}", when=when(start) if start is not None else "")
 
 
+def _appointment(seen: CaseView) -> str:
+    """When the patient is to come; of a place on the waiting list the day, which is no hour."""
+    start = seen.facts.start
+    if start is None or not _placed(seen):
+        return ""
+    if seen.state == State.WAITING:
+        return t("referral.line.waiting", day=day(start))
+    return when(start)
+
+
+def _absent(seen: CaseView) -> str:
+    if seen.state != State.RETURNED or seen.side is not Side.TAKER:
+        return ""
+    return _listed(seen.facts.missing)
+
+
+def _listed(missing: Sequence[str]) -> str:
+    return t("shell.list_comma").join(t(f"referral.missing.{code}") for code in missing)
+
+
 def _answer(seen: CaseView) -> str:
-    """The words of the newest answer, where the clinic waits for one."""
-    for action in (Action.ACCEPT, Action.RETURN, Action.DECLINE):
-        if (found := seen.last(action)) is not None and found.text:
-            return found.text
+    """The words of the answer that stands: one before it, or on its way, speaks of other things."""
+    for one in seen.happened:
+        on_ledger = one.entry.index is not None and one.entry.state != "refused"
+        if one.action in _ANSWERS and on_ledger:
+            return one.text
     return ""
 
 

@@ -64,6 +64,8 @@ class ActRow:
     """The open row of an act: what can be chosen, what was typed, which exchange it will be."""
 
     action: str
+    word: str
+    """The word key of what it does here: accepting a case that is accepted sets a time."""
     draft: Draft
     given: Mapping[str, Any]
     options: Sequence[Option]
@@ -225,6 +227,7 @@ def _opened(
     today = now.astimezone(ZONE).date()
     return ActRow(
         action=act,
+        word=referral_views.word(seen, Action(act)),
         draft=draft,
         given=given,
         options=_options(seen, act),

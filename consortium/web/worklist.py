@@ -13,12 +13,13 @@ from starlette.responses import Response
 from consortium.desk import service as desk
 from consortium.desk.model import Counts, DeskRow, Line, deadline
 from consortium.kernel.actor import Actor, Role
+from consortium.kernel.time import end_of_day
 from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.drafts import Kept, kept
 from consortium.web.pages import after, look_of, render, said
 from consortium.web.unsent import Unsent, unsent
 from consortium.web.views import Due
-from consortium.web.wording import length, t, when, written
+from consortium.web.wording import day, length, t, when, written
 
 router = APIRouter(route_class=PageRoute)
 CHANGES_SHOWN = 5
@@ -191,12 +192,17 @@ def due_of(row: DeskRow, *, now: datetime) -> Due | None:
     mine, used = row.turn == "mine", round(found.used * 100)
     if found.tone == "late":
         word = "shell.due.late" if mine else "shell.due.theirs_late"
-        note = t("shell.due.was", at=when(found.due_at))
+        note = t("shell.due.was", at=_moment(found.due_at))
         return Due(t(word, span=length(-found.left)), note, "late", 100)
     word = "shell.due.left" if mine else "shell.due.theirs"
-    note = t("shell.due.by", at=when(found.due_at))
+    note = t("shell.due.by", at=_moment(found.due_at))
     tone: Literal["", "soon"] = "soon" if found.tone == "amber" and mine else ""
     return Due(t(word, span=length(found.left)), note, tone, used)
+
+
+def _moment(due: datetime) -> str:
+    """A deadline that is a day's end is that day, without an hour that nobody named."""
+    return day(due) if due == end_of_day(due) else when(due)
 
 
 def _groups(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from consortium import words
 from consortium.referrals import form, model
-from consortium.referrals.content import VITALS, Content
+from consortium.referrals.content import VITALS, Content, Vital, timed
 from tests.consortium.referrals.factory import CONTENT, NOW
 
 FIELDS = form.fields_of(CONTENT, provider="lead")
@@ -73,6 +73,32 @@ def test_a_decimal_comma_is_understood(value: str) -> None:
 def test_a_time_without_zone_is_the_clocks_own() -> None:
     vitals = read(vitals_at="2026-11-24T09:46").content.vitals
     assert {one.at for one in vitals} == {"2026-11-24T09:46:00+08:00"}
+
+
+BEFORE = (
+    Vital("systolic", "168", "t1"),
+    Vital("diastolic", "94", "t1"),
+    Vital("pulse", "80", "t2"),
+)
+
+
+@pytest.mark.parametrize(
+    ("typed", "times"),
+    [
+        ((("systolic", "168", ""), ("diastolic", "94", ""), ("pulse", "80", "")), "t1 t1 t2"),
+        ((("systolic", "168", "t2"), ("diastolic", "94", "t2"), ("pulse", "80", "t2")), "t1 t1 t2"),
+        ((("systolic", "150", "t2"), ("diastolic", "94", "t2"), ("pulse", "80", "t2")), "n n t2"),
+        ((("pulse", "80", "t3"), ("oxygen", "97", "t3")), "t3 t3"),
+        ((("pulse", "80", ""), ("oxygen", "97", "")), "t2 n"),
+    ],
+)
+def test_a_value_left_as_it_was_keeps_its_time(
+    typed: tuple[tuple[str, str, str], ...], times: str
+) -> None:
+    found = timed([Vital(*one) for one in typed], before=BEFORE, at="n")
+    assert [one.at for one in found] == times.split()
+    assert [(one.code, one.value) for one in found] == [one[:2] for one in typed]
+    assert {one.at for one in timed(found, before=(), at="n")} == set(times.split())
 
 
 @pytest.mark.parametrize(
