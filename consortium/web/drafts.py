@@ -1,6 +1,6 @@
 """Drafts of any form: kept by the browser two seconds after typing, and by a button without it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final
@@ -14,8 +14,9 @@ from consortium.desk import drafts
 from consortium.desk import service as desk
 from consortium.kernel.actor import Actor
 from consortium.patients import service as patients
-from consortium.web.deps import Now, PageRoute, SignedIn, Writing
+from consortium.web.deps import Node, Now, PageRoute, SignedIn, Writing
 from consortium.web.guard import Fields, local_path
+from consortium.web.node import WebNode
 from consortium.web.pages import after, look_of
 from consortium.web.wording import clock, t, written
 
@@ -25,6 +26,10 @@ FORMS: Final[dict[str, str]] = {}
 """Where a form's page is, by the name before its colon: `{"referral": "/referrals/new"}`. Rooms'
 pages add theirs; the word is `draft.NAME`. What follows the colon goes along as `?about=`, or
 where the address says `{about}`: `"/referrals/{about}/report"`."""
+Gauge = Callable[[Mapping[str, Any], Actor, WebNode, datetime], str]
+GAUGES: Final[dict[str, Gauge]] = {}
+"""What a form shows of how far it has come, drawn anew whenever its draft is saved: elements with
+ids, by the name of the form. Rooms' pages add theirs."""
 OWN_FIELDS = frozenset({"csrf", "exchange", "keep", "lock_password"})
 SHOWN = 8
 
@@ -68,6 +73,7 @@ def save(
     fields: Fields,
     session: Writing,
     actor: SignedIn,
+    node: Node,
     now: Now,
     back: Annotated[str, Query()] = "/",
 ) -> Response:
@@ -75,7 +81,10 @@ def save(
     saved = drafts.save(session, actor=actor, form=form, fields=typed(fields), now=now)
     if "application/json" in request.headers.get("accept", ""):
         with written(look_of(request)):
-            return JSONResponse({"at": clock(saved.saved_at or now)})
+            told = {"at": clock(saved.saved_at or now)}
+            if (gauge := GAUGES.get(form.partition(":")[0])) is not None:
+                told["gauge"] = gauge(saved.fields, actor, node, now)
+            return JSONResponse(told)
     return after(request, local_path(back), toast="shell.form.kept")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.orm import Session
 
@@ -14,11 +14,12 @@ from consortium.exchange import blobs
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal
 from consortium.members import directory
-from consortium.referrals import known, model, reading, viewing
+from consortium.referrals import form, known, model, reading, viewing
 from consortium.referrals.content import REQUIRED, Content
 from consortium.referrals.form import Typed
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
+from consortium.web.pages import environment
 from consortium.web.views import Act, Attachment, Option, Service, Step
 from consortium.web.wording import ago, length, t
 
@@ -33,12 +34,19 @@ NAMED_FIELDS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class FormView:
-    """Everything that stands in and beside the form."""
+class Gauge:
+    """How far the form has come: required fields filled, and what is missing of them."""
 
     done: int
     total: int
     missing: Sequence[tuple[str, str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """Everything that stands in and beside the form."""
+
+    gauge: Gauge
     urgencies: Sequence[Option]
     consents: Sequence[Option]
     services: Sequence[Service]
@@ -60,8 +68,6 @@ def build(
 ) -> FormView:
     """The form's surroundings, in the language being written."""
     content = typed.content
-    signs = bool(actor.key) and node.keyring.holds(actor.user)
-    empty = content.missing(patient=True, signature=signs)
     link = node.link_state(actor.member)
     papers = _papers(session, typed.papers)
     whole = sum(one.size_bytes for one in papers)
@@ -72,9 +78,7 @@ def build(
             session, actor=actor, patient=sheet.patient.id, service=content.service
         )
     return FormView(
-        done=len(REQUIRED) - len(empty),
-        total=len(REQUIRED),
-        missing=[_gap(one, signs=signs) for one in empty],
+        gauge=_gauge(content, actor=actor, node=node),
         urgencies=[_urgency(one, covering, content) for one in model.URGENCIES],
         consents=[
             Option(one, t(f"referral.consent.{one}"), t(f"referral.consent.{one}_note"))
@@ -93,6 +97,19 @@ def build(
         key=bool(actor.key),
         absent=[t(f"referral.missing.{one}") for one in sheet.absent],
     )
+
+
+def gauge_drawn(fields: Mapping[str, Any], actor: Actor, node: WebNode, now: datetime) -> str:
+    """How far the form has come with these fields, as elements with ids (`drafts.GAUGES`)."""
+    gauge = _gauge(form.read(fields, now=now).content, actor=actor, node=node)
+    return environment().get_template("referrals/gauge.html").render(gauge=gauge)
+
+
+def _gauge(content: Content, *, actor: Actor, node: WebNode) -> Gauge:
+    signs = bool(actor.key) and node.keyring.holds(actor.user)
+    empty = content.missing(patient=True, signature=signs)
+    missing = [_gap(one, signs=signs) for one in empty]
+    return Gauge(len(REQUIRED) - len(empty), len(REQUIRED), missing)
 
 
 def ways_out(refusal: Refusal, typed: Typed) -> tuple[Act, ...]:

@@ -41,6 +41,8 @@ from consortium.web.wording import t, written
 router = APIRouter(route_class=PageRoute)
 draft_pages.FORMS["referral"] = "/referrals/new"
 draft_pages.FORMS["referral-resend"] = "/referrals/resend"
+for _name in ("referral", "referral-resend"):
+    draft_pages.GAUGES[_name] = form_views.gauge_drawn
 _ID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 

@@ -91,6 +91,22 @@ def test_a_draft_comes_back_after_the_machine_was_killed(world: World) -> None:
     expect(again.locator("#worklist-side")).to_contain_text("柏月娥")
 
 
+def test_what_is_missing_follows_the_typing(world: World) -> None:
+    doctor = world.desk("han")
+    patient = steps.register(doctor, _somebody("毛桂枝", "1958-03-19"))
+    doctor.goto(f"/referrals/new?about={patient}")
+    link = doctor.locator("#meter a[href='#question']")
+    expect(link).to_be_visible()
+    gaps = doctor.inner_text("#gaps")
+    doctor.locator("#question").press_sequentially(TYPED)
+    expect(link).to_have_count(0, timeout=steps.SOON_MS)
+    expect(doctor.locator("#gaps")).not_to_have_text(gaps)
+    doctor.fill("#question", "")
+    expect(link).to_be_visible(timeout=steps.SOON_MS)
+    expect(doctor.locator("#gaps")).to_have_text(gaps)
+    assert doctor.evaluate("document.activeElement.id") == "question"
+
+
 def test_a_double_click_and_a_second_tab_send_once(world: World) -> None:
     doctor = world.desk("han")
     patient = steps.register(doctor, _somebody("阮桂香", "1969-02-25"))

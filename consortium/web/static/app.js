@@ -32,6 +32,14 @@
   // -- drafts: two seconds after typing, again after a failure, at once when the page is hidden
   const drafts = new Map();
   const fieldsOf = (form) => [...new FormData(form)].filter(([name, value]) => typeof value === "string" && name !== "csrf");
+  const gauge = (html) => {
+    const drawn = document.createElement("template");
+    drawn.innerHTML = html;
+    for (const fresh of [...drawn.content.children]) {
+      const old = one(`#${fresh.id}`);
+      if (old && !old.contains(document.activeElement)) old.replaceWith(fresh);
+    }
+  };
   const save = async (form, keepalive = false) => {
     const text = JSON.stringify(fieldsOf(form)), known = drafts.get(form);
     clearTimeout(known.timer);
@@ -46,6 +54,7 @@
       if (!answer.ok) throw new Error(answer.status);
       known.text = text;
       if (line) line.textContent = line.dataset.saved.replace("{time}", said.at);
+      gauge(said.gauge ?? "");
     } catch {
       if (line) line.textContent = line.dataset.unsaved;
       known.timer = setTimeout(() => save(form), 5000);
