@@ -141,7 +141,7 @@ def test_an_answer_is_read_as_it_was_written(
     assert reading.inspect(action, body, facts, case=CASE) is None
     assert reading.note_of(body) == note
     # who acted is told with a note and without one
-    assert reading.author_of(answer(action, state, facts, **parts)) == "韩素云"
+    assert reading.author_of(answer(action, state, facts, **parts)) == "陆怀安"
     other = State.CLOSED if state is not State.CLOSED else State.TRIAGE
     wrong = answer(action, other, facts, note=note, **parts)
     assert reading.inspect(action, wrong, facts, case=CASE) is not None
