@@ -1,7 +1,7 @@
 """My slots (picture 04): a specialist's week, published and cancelled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Final
 
@@ -18,10 +18,12 @@ from consortium.kernel.time import ZONE
 from consortium.scheduling import model, publishing
 from consortium.scheduling.model import CancelReason, SessionKind
 from consortium.scheduling.publishing import OwnSession, OwnSlot, Template, Week
+from consortium.web import events
 from consortium.web.deps import Node, Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.errors import STATUS, refused
+from consortium.web.events import Moment
 from consortium.web.guard import Fields
-from consortium.web.pages import after, look_of, render
+from consortium.web.pages import after, environment, look_of, render
 from consortium.web.reading import whole
 from consortium.web.views import Option
 from consortium.web.wording import dated, t, weekday, written
@@ -40,6 +42,7 @@ _DRAWN: Final = {"pending": "held", "past": "off"}
 class Cell:
     """A place in the grid: a slot that stands, or a time that may be published."""
 
+    id: str
     name: str
     value: str = ""
     ticked: bool = False
@@ -50,7 +53,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class WeekView:
-    """The page: a grid of days and times, and the sessions of the week."""
+    """The page: a grid of days and times, and the sessions of the week with their `spots` in it."""
 
     monday: date
     days: Sequence[tuple[str, str]]
@@ -68,6 +71,7 @@ class WeekView:
     reasons: Sequence[Option]
     has_template: bool
     exchange: str
+    spots: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +259,7 @@ def _view(
     days = [monday + timedelta(days=n) for n in range(7)]
     standing = [slot for one in sessions if one.state != "refused" for slot in one.slots]
     looks = [slot.look for slot in standing]
+    starts = [slot.start for one in sessions for slot in one.slots]
     lengths = sorted({*LENGTHS, given.minutes} - {0})
     return WeekView(
         monday=monday,
@@ -273,6 +278,7 @@ def _view(
         reasons=[Option(one.value, t(f"session.reason.{one.value}")) for one in CancelReason],
         has_template=usual,
         exchange=new_id(now),
+        spots=frozenset(_spot(_day(at), _clock(at)) for at in starts),
     )
 
 
@@ -345,6 +351,7 @@ def _cell(
     if slot is not None and (slot.look != "off" or slot.start <= now):
         label = slot.name or t(f"slot.look.{slot.look}")
         return Cell(
+            _spot(day, at),
             name=f"{place} {t(f'slot.look.{slot.look}')} {slot.name}".strip(),
             slot=slot,
             look=_DRAWN.get(slot.look, slot.look),
@@ -357,8 +364,13 @@ def _cell(
     if start <= now:
         return None
     name = t("slots.day_pick", day=dated(day), time=at)
-    return Cell(name=name, value=value, ticked=value in given.starts,
+    return Cell(_spot(day, at), name=name, value=value, ticked=value in given.starts,
                 label=t("slot.look.off") if slot else "")  # fmt: skip
+
+
+def _spot(day: date, at: str) -> str:
+    """The id of a place in the grid."""
+    return f"at-{day}-{at.replace(':', '')}"
 
 
 def _day(moment: datetime) -> date:
@@ -367,3 +379,21 @@ def _day(moment: datetime) -> date:
 
 def _clock(moment: datetime) -> str:
     return f"{moment.astimezone(ZONE):%H:%M}"
+
+
+def _live(moment: Moment, argument: str) -> str:
+    """The week's sessions and their places; what is ticked in the free ones stays as it is."""
+    try:
+        sessions = publishing.own_week(
+            moment.session, actor=moment.actor, day=model.day_of(argument), now=moment.look.now
+        )
+        monday = _monday(argument, now=moment.look.now)
+    except Refusal:
+        return ""
+    view = _view(sessions, Given(), monday=monday, usual=False, now=moment.look.now)
+    # without ids of its own the piece is sent only when a session changed
+    view = replace(view, sessions=[(*one[:3], "") for one in view.sessions])
+    return environment().get_template("scheduling/live.html").render(view=view)
+
+
+events.PARTS["week"] = _live

@@ -52,8 +52,16 @@ def test_a_week_is_published_and_a_time_booked(both: World) -> None:
     places = [free.nth(place).get_attribute("value") for place in range(3)]
     for value in places:
         specialist.check(f".week input[value='{value}']")
+    later = free.nth(3).get_attribute("value")
     steps.press(specialist, "slots.publish")
-    expect(specialist.locator(".sessions .st.green")).not_to_have_count(0, timeout=steps.SOON_MS)
+    # the page says so by itself, and leaves alone what is ticked beside
+    specialist.check(f".week input[value='{later}']")
+    for value in places:
+        spot = f"#at-{(value or '').replace(' ', '-').replace(':', '')}"
+        expect(specialist.locator(spot)).to_have_class("sl free", timeout=steps.SOON_MS)
+    expect(specialist.locator(".sessions .st.amber")).to_have_count(0)
+    expect(specialist.locator(".sessions .st.green")).not_to_have_count(0)
+    expect(specialist.locator(f".week input[value='{later}']")).to_be_checked()
 
     patient = steps.register(doctor, _somebody("费立本", "1955-12-06"))
     case = _book(doctor, patient, place=0)

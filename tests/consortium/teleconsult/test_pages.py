@@ -275,6 +275,38 @@ def test_an_open_page_is_told_when_the_hub_has_confirmed(stage: Stage) -> None:
     assert live("booking", "another") == ""
 
 
+def test_an_open_week_is_told_when_the_hub_has_confirmed(stage: Stage) -> None:
+    at = day(stage)
+    spot = f'id="at-{at}-0830"'
+    publish(stage, "10:00")
+    page = stage.get("lu", f"/slots?week={at}")
+    assert "part=week" in page
+    node = stage.site("lu").node
+    look = Look("zh", stage.world.clock.now())
+
+    def live() -> list[str]:
+        with written(look), node.database.read() as session:
+            moment = Moment(node, session, stage.world.actor("lu"), look, "my_slots", -1)
+            return events.PARTS["week"](moment, at).split("<!--cut-->")
+
+    assert not any(spot in piece for piece in live())
+    told = {"start": [f"{at} 08:30"], "service": "cardiology", "kind": "teleconsult",
+            "minutes": "30", "week": at, "exchange": exchange(page)}  # fmt: skip
+    stage.post("lu", "/slots", told)
+    before = live()
+    assert "等账本登记" in words(before[0])
+    place = next(piece for piece in before if spot in piece)
+    assert "sl held" in place
+    assert live() == before
+    stage.settle()
+    after = live()
+    assert "等账本登记" not in words(after[0])
+    assert "sl free" in next(piece for piece in after if spot in piece)
+    # a place without a session is left alone: somebody may have ticked it
+    assert len(after) == 3
+    assert all('type="checkbox"' not in piece for piece in after)
+
+
 def test_a_specialist_books_nothing_and_a_doctor_publishes_nothing(stage: Stage) -> None:
     assert stage.browsers["lu"].get("/bookings/new?about=p").status_code == 404
     assert stage.browsers["han"].get("/slots").status_code == 404
