@@ -164,7 +164,9 @@ def test_a_draft_is_kept_by_the_script_and_by_the_button(
     form = {"csrf": csrf(doctor), "exchange": "e", "question": "胸闷", "file": ["a", "b"]}
     headers = {"accept": "application/json"}
     answer = doctor.post("/drafts/referral%3Ac1", data=form, headers=headers)
-    assert answer.json() == {"at": "09:00"}
+    assert answer.json()["at"] == "09:00"
+    assert 'id="meter"' in answer.json()["gauge"]
+    assert 'href="#question"' not in answer.json()["gauge"]
     pressed = doctor.post("/drafts/referral%3Ac1?back=/referrals", data={**form, "keep": "1"})
     assert pressed.headers["location"] == "/referrals"
     with clinic.node.database.read() as session:
