@@ -40,7 +40,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_folder_that_is_no_node_is_told_as_a_page(tmp_path: Path) -> None:
     browser = Browser()
     assert opening.open_page(tmp_path, browser=browser) == 1
-    assert "settings.invalid" in browser.page
+    assert "system.not_set_up" in browser.page
 
 
 def test_a_node_that_does_not_start_says_its_own_reason(home: Path) -> None:
