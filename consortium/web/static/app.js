@@ -85,6 +85,11 @@
     pause = Math.min(2 * pause, RETRY_MOST_MS);
   });
   document.addEventListener("htmx:sse:after:connection", () => { pause = RETRY_MS; });
+  // it may have failed before this script was there to hear of it
+  setTimeout(() => {
+    const live = one("#live");
+    if (live && !live.classList.contains("htmx-request") && !live._htmx?.sse && !one("#lock")?.open) listen();
+  }, RETRY_MS);
 
   // -- files: too large is said before it is sent; a form with files shows how far it has come
   document.addEventListener("change", (event) => {
