@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from consortium import audit
 from consortium.desk import fhir, service, store, tables
 from consortium.desk.kinds import MESSAGE, READ
 from consortium.exchange import state, timeline
@@ -147,13 +148,31 @@ def read_told(session: Session, opened: Opened) -> None:
         service.touch(session, member=opened.member, case=opened.header.case, now=opened.now)
 
 
-def mark_read(session: Session, *, actor: Actor, post: Post, case: str, now: datetime) -> int:
+def person_opens(
+    session: Session,
+    *,
+    actor: Actor,
+    post: Post,
+    case: str,
+    action: str,
+    patient: str | None,
+    now: datetime,
+) -> None:
+    """A person opens a case: its senders are told once, and the audit keeps who looked.
+
+    `action` is the audit's word for it; `patient` None while the member knows none.
+    """
+    _tell_read(session, actor=actor, post=post, case=case, now=now)
+    audit.record(
+        session, actor=actor, action=action, subject=f"case:{case}", patient=patient, now=now
+    )
+
+
+def _tell_read(session: Session, *, actor: Actor, post: Post, case: str, now: datetime) -> None:
     """Tell the senders of everything clinical in a case that a person has opened it.
 
     Once for each exchange and member. A node that may not sign now tells it at a later opening.
-    Returns how many were told.
     """
-    told = 0
     for entry in timeline.of_case(session, member=actor.member, case=case):
         if entry.mine or entry.state != "received" or not _clinical(entry.kind):
             continue
@@ -184,8 +203,6 @@ def mark_read(session: Session, *, actor: Actor, post: Post, case: str, now: dat
             tables.ReadTable(member=actor.member, exchange=entry.id, user_id=actor.user, at=now)
         )
         session.flush()
-        told += 1
-    return told
 
 
 def _clinical(kind: str) -> bool:

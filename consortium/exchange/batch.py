@@ -167,20 +167,19 @@ class Batch:
         return Answer.of(signed, Status.LEAF, index=index, leaf=leaf.decode("ascii"))
 
     def _decided(self, one: Candidate, kind: ExchangeKind) -> tuple[str, dict[str, Value]]:
-        """The verdict and what an admitted exchange moves: refused where its step breaks."""
-        text = self._verdict(one, kind)
-        ok, words = outcome_of(text)
-        if not ok:
-            return text, {}
-        names = resolved(self._registry, self._held, one.names)
+        """The verdict and what an admitted exchange moves; refused where a rule breaks."""
         header = one.signed.header
         try:
-            moved = fold(
+            text = self._verdict(one, kind)
+            ok, words = outcome_of(text)
+            if not ok:
+                return text, {}
+            names = resolved(self._registry, self._held, one.names)
+            return text, fold(
                 self._registry, kind, header, one.facts, self._time, words, names, self._held
             )
         except Refusal as refusal:
             return verdict_text(refusal), {}
-        return text, moved
 
     def _verdict(self, one: Candidate, kind: ExchangeKind) -> str:
         header = one.signed.header

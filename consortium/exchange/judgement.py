@@ -136,46 +136,29 @@ def evaluate(
     Args:
         parents_refused: an `after` that stands on the ledger refused.
         judge: False where a subject that `judge` reads is not held; the leaf's verdict is taken.
+
+    Raises:
+        Refusal: `exchange.unjudged`.
     """
-    try:
-        with foreseen(header):
-            return _evaluate(
-                registry, kind, header, facts, values, time,
-                parents_refused=parents_refused, judge=judge,
-            )  # fmt: skip
-    except Refusal as refusal:
-        return refusal
-
-
-def _evaluate(
-    registry: Registry,
-    kind: ExchangeKind,
-    header: Header,
-    facts: Facts,
-    values: Values,
-    time: datetime,
-    *,
-    parents_refused: bool,
-    judge: bool,
-) -> Verdict:
-    if header.lane not in kind.lanes or header.lane != kind.lane(facts):
-        return invalid("exchange.lane")
-    if header.everyone and not kind.to_everyone:
-        return invalid("exchange.recipients")
-    permitted = registry.permit.decide(kind, header, facts, values, time)
-    if isinstance(permitted, Refusal):
-        return permitted
-    if refusal := _consent(kind, facts):
-        return refusal
-    if parents_refused:
-        return conflict("exchange.parent")
-    judged: Verdict = kind.judge(values, header, facts, time) if judge else ""
-    if isinstance(judged, Refusal):
-        return judged
-    words = [*permitted.split(), *judged.split()]
-    if len(words) > _WORDS_MAX:
-        raise ValueError(f"{kind.name} gave more than three outcome words")
-    return " ".join(words)
+    with foreseen(header):
+        if header.lane not in kind.lanes or header.lane != kind.lane(facts):
+            return invalid("exchange.lane")
+        if header.everyone and not kind.to_everyone:
+            return invalid("exchange.recipients")
+        permitted = registry.permit.decide(kind, header, facts, values, time)
+        if isinstance(permitted, Refusal):
+            return permitted
+        if refusal := _consent(kind, facts):
+            return refusal
+        if parents_refused:
+            return conflict("exchange.parent")
+        judged: Verdict = kind.judge(values, header, facts, time) if judge else ""
+        if isinstance(judged, Refusal):
+            return judged
+        words = [*permitted.split(), *judged.split()]
+        if len(words) > _WORDS_MAX:
+            raise ValueError(f"{kind.name} gave more than three outcome words")
+        return " ".join(words)
 
 
 def _consent(kind: ExchangeKind, facts: Facts) -> Refusal | None:
@@ -203,30 +186,17 @@ def fold(
     Raises:
         Refusal: `exchange.unjudged`; nothing may be moved then.
     """
-    with foreseen(header):
-        return _fold(registry, kind, header, facts, time, words, names, values)
-
-
-def _fold(
-    registry: Registry,
-    kind: ExchangeKind,
-    header: Header,
-    facts: Facts,
-    time: datetime,
-    words: Sequence[str],
-    names: Sequence[str],
-    values: Values,
-) -> dict[str, Value]:
     moved: dict[str, Value] = {}
-    for name in names:
-        old = values.get(name)
-        new = registry.step(kind, name, old, header, facts, time, words)
-        if new is None or new == old:
-            continue
-        if name.startswith("case:"):
-            back = _back(kind, old, new)
-            new = {**new, "last": {"id": header.id, "by": header.sender, "back": back}}
-        moved[name] = new
+    with foreseen(header):
+        for name in names:
+            old = values.get(name)
+            new = registry.step(kind, name, old, header, facts, time, words)
+            if new is None or new == old:
+                continue
+            if name.startswith("case:"):
+                back = _back(kind, old, new)
+                new = {**new, "last": {"id": header.id, "by": header.sender, "back": back}}
+            moved[name] = new
     return moved
 
 

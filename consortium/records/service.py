@@ -297,12 +297,12 @@ def opening(session: Session, case: str, *, actor: Actor, post: Post, now: datet
     """
     actor.require(*DECIDERS)
     row = store.get_request(session, case, member=actor.member)
-    messages.mark_read(session, actor=actor, post=post, case=case, now=now)
-    audit.record(
+    messages.person_opens(
         session,
         actor=actor,
+        post=post,
+        case=case,
         action="records.request",
-        subject=f"case:{case}",
         patient=row.patient or None,
         now=now,
     )

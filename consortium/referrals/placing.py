@@ -28,22 +28,17 @@ def refusal_of(
     values: Values, case: Value, header: Header, facts: Facts, time: datetime
 ) -> Refusal | None:
     """Why the slot cannot be had: somebody holds it, it is past, no clinic, not at that time."""
-    try:
-        session_id, number = slots.parse_slot(facts["slot"])
-    except Refusal as refusal:
-        return refusal
-    session = values.get(slots.session_name(session_id))
-    taken = slots.take(
-        values.get(facts["slot"]),
-        session,
-        number=number,
+    reached = slots.reach(
+        values.get,
+        facts["slot"],
         case=header.case,
         holder=case["taker"],
         provider=case["provider"],
         time=time,
     )
-    if isinstance(taken, Refusal) or session is None:
-        return taken if isinstance(taken, Refusal) else invalid("slot.unknown")
+    if isinstance(reached, Refusal):
+        return reached
+    session, number = reached
     if session["kind"] != slots.SessionKind.CLINIC:
         return invalid("referral.slot_kind")
     if session["service"] != case["service"]:

@@ -194,7 +194,6 @@ def _need(facts: Facts) -> tuple[str, dict[str, Any]]:
             when = when_text(facts.start or facts.opened)
             return f"referral.need.{side}.{state}", {"when": when}
         case State.WAITING if facts.start is not None:
-            # a key of its own: lines written by an earlier version hold `waiting` without a day
             return f"referral.need.{side}.waiting_day", _day(facts.start)
         case State.DECLINED:
             reason = f"@referral.decline.{facts.reason or 'other'}"

@@ -103,12 +103,12 @@ def opening(session: Session, case_id: str, *, actor: Actor, post: Post, now: da
     """
     actor.require(*READERS)
     row = store.need(session, case_id, member=actor.member)
-    messages.mark_read(session, actor=actor, post=post, case=case_id, now=now)
-    audit.record(
+    messages.person_opens(
         session,
         actor=actor,
+        post=post,
+        case=case_id,
         action="referral.view",
-        subject=f"case:{case_id}",
         patient=row.patient,
         now=now,
     )

@@ -4,7 +4,7 @@ A slot is named by its session and a number that counts from 1. It has no value 
 takes it: a free slot costs nothing. A slot moves in the same exchange as its case, or neither does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
@@ -229,6 +229,33 @@ def take(
     if not is_free(old) and (old or {})["case"] != case:
         return conflict("slot.taken")
     return booked(provider=provider, case=case, holder=holder)
+
+
+def reach(
+    get: Callable[[str], Value | None],
+    slot: str,
+    *,
+    case: str,
+    holder: str,
+    provider: str,
+    time: datetime,
+) -> tuple[Value, int] | Refusal:
+    """The session of a slot and its number in it where a case can have it, or why not.
+
+    `get` reads shared state by subject. Codes: those of `parse_slot` and `take`.
+    """
+    try:
+        session_id, number = parse_slot(slot)
+    except Refusal as refusal:
+        return refusal
+    session = get(session_name(session_id))
+    taken = take(
+        get(slot), session, number=number,
+        case=case, holder=holder, provider=provider, time=time,
+    )  # fmt: skip
+    if isinstance(taken, Refusal):
+        return taken
+    return invalid("slot.unknown") if session is None else (session, number)
 
 
 def release(old: Value | None, case: str) -> Value | None:

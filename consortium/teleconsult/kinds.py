@@ -275,29 +275,15 @@ def _slot_refusal(
     time: datetime,
 ) -> Refusal | None:
     """Why the slot cannot be had: unknown, of another service, taken, past, not at that time."""
-    try:
-        session_id, number_ = slots.parse_slot(facts["slot"])
-    except Refusal as refusal:
-        return refusal
-    session = values.get(slots.session_name(session_id))
-    taken = slots.take(
-        values.get(facts["slot"]),
-        session,
-        number=number_,
-        case=header.case,
-        holder=taker,
-        provider=provider,
-        time=time,
+    reached = slots.reach(
+        values.get, facts["slot"], case=header.case, holder=taker, provider=provider, time=time
     )
-    if isinstance(taken, Refusal):
-        return taken
-    if (
-        session is None
-        or session["kind"] != SessionKind.TELECONSULT
-        or session["service"] != service
-    ):
+    if isinstance(reached, Refusal):
+        return reached
+    session, number = reached
+    if session["kind"] != SessionKind.TELECONSULT or session["service"] != service:
         return invalid("booking.service")
-    if session["starts"][number_ - 1] != facts["start"]:
+    if session["starts"][number - 1] != facts["start"]:
         return invalid("booking.start")
     return None
 

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from consortium import audit
 from consortium.desk import messages
 from consortium.exchange.outbox import Post
 from consortium.kernel.actor import Actor
@@ -20,12 +19,12 @@ def opening(session: Session, case: str, *, actor: Actor, post: Post, now: datet
     """
     actor.require(*READERS)
     row = store.get(session, case, member=actor.member)
-    messages.mark_read(session, actor=actor, post=post, case=case, now=now)
-    audit.record(
+    messages.person_opens(
         session,
         actor=actor,
+        post=post,
+        case=case,
         action="booking.view",
-        subject=f"case:{case}",
         patient=row.patient or None,
         now=now,
     )

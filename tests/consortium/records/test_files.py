@@ -1,24 +1,20 @@
 """Files of released documents: fetched, shown with their source, opened by whoever may read."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from consortium import audit
-from consortium.contracts import service as contracts
 from consortium.exchange import blobs
 from consortium.exchange.courier import Courier
 from consortium.fhir.elements import moment
-from consortium.kernel.database import Database
-from tests.consortium.exchange import world as worlds
 from tests.consortium.exchange.files import document
 from tests.consortium.records.asking import DAY, add, ask, at, kept, person, release
 from tests.consortium.referrals.test_pages import words
-from tests.consortium.teleconsult.stage import PNG, Stage
-from tests.consortium.teleconsult.world import Clinics, Covering, in_force, registry
+from tests.consortium.teleconsult.stage import PNG, Stage, staged
+from tests.consortium.teleconsult.world import Clinics
 from tests.support.databases import SqliteFiles
 
 TYPES = ("DocumentReference",)
@@ -28,19 +24,8 @@ TYPES = ("DocumentReference",)
 def stage(
     tmp_path: Path, sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stage]:
-    """Pages are the same on both databases: what is below them is tested on both."""
-    monkeypatch.setattr(worlds, "registry", registry)
-    monkeypatch.setattr(contracts, "covering", Covering.found)
-    monkeypatch.setattr(contracts, "in_force", in_force)
-    with ExitStack() as stack:
-        made: list[Database] = []
-
-        def make() -> Database:
-            made.append(stack.enter_context(sqlite_files.one(tmp_path, f"node{len(made)}.db")))
-            return made[-1]
-
-        maker: Callable[[], Database] = make
-        yield Stage(Clinics(tmp_path, maker))
+    with staged(tmp_path, sqlite_files, monkeypatch) as made:
+        yield made
 
 
 def letter(world: Clinics, patient: str, name: str, raw: bytes = PNG) -> str:

@@ -1,22 +1,17 @@
 """Pages of records over HTTP as plain forms send them, on both sides."""
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from consortium import audit
-from consortium.contracts import service as contracts
 from consortium.fhir import clinical
-from consortium.kernel.database import Database
 from consortium.members.tables import AccountRow
-from tests.consortium.exchange import world as worlds
 from tests.consortium.records.asking import add, house, person
 from tests.consortium.referrals.test_pages import exchange, words
-from tests.consortium.teleconsult.stage import PNG, Stage
-from tests.consortium.teleconsult.world import Clinics, Covering, in_force, registry
+from tests.consortium.teleconsult.stage import PNG, Stage, staged
 from tests.support.databases import SqliteFiles
 
 
@@ -24,19 +19,8 @@ from tests.support.databases import SqliteFiles
 def stage(
     tmp_path: Path, sqlite_files: SqliteFiles, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Stage]:
-    """Pages are the same on both databases: what is below them is tested on both."""
-    monkeypatch.setattr(worlds, "registry", registry)
-    monkeypatch.setattr(contracts, "covering", Covering.found)
-    monkeypatch.setattr(contracts, "in_force", in_force)
-    with ExitStack() as stack:
-        made: list[Database] = []
-
-        def make() -> Database:
-            made.append(stack.enter_context(sqlite_files.one(tmp_path, f"node{len(made)}.db")))
-            return made[-1]
-
-        maker: Callable[[], Database] = make
-        yield Stage(Clinics(tmp_path, maker))
+    with staged(tmp_path, sqlite_files, monkeypatch) as made:
+        yield made
 
 
 def form(patient: str, page: str, **changes: object) -> dict[str, object]:

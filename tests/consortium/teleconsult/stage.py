@@ -1,18 +1,26 @@
 """Two nodes with pages over the world of clinics, and a browser for each person."""
 
 import hashlib
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
 from starlette.testclient import TestClient
 
+from consortium.contracts import service as contracts
+from consortium.kernel.database import Database
 from consortium.members.tables import AccountRow
 from consortium.scheduling import service as scheduling
 from consortium.web.guard import session_cookie
+from tests.consortium.exchange import world as worlds
 from tests.consortium.referrals.test_pages import token, words
 from tests.consortium.referrals.world import Site, name_members
-from tests.consortium.teleconsult.world import Clinics
+from tests.consortium.teleconsult.world import Clinics, Covering, in_force, registry
+from tests.support.databases import SqliteFiles
 
 PLACE = hashlib.sha256(b"testclient\ntestclient").digest()
 """Where a TestClient says that it is (`guard.place_of`)."""
@@ -21,6 +29,21 @@ PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000b49444154789c63f8"
     "0f040009fb03fdfb5e6b2b0000000049454e44ae426082"
 )
+
+
+@contextmanager
+def staged(folder: Path, files: SqliteFiles, patch: pytest.MonkeyPatch) -> Iterator["Stage"]:
+    """Pages are the same on both databases: what is below them is tested on both."""
+    patch.setattr(worlds, "registry", registry)
+    patch.setattr(contracts, "covering", Covering.found)
+    patch.setattr(contracts, "in_force", in_force)
+    count = itertools.count()
+    with ExitStack() as stack:
+
+        def make() -> Database:
+            return stack.enter_context(files.one(folder, f"node{next(count)}.db"))
+
+        yield Stage(Clinics(folder, make))
 
 
 class Stage:
