@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from consortium.api.node import ApiNode
 from consortium.exchange import timeline
 from consortium.kernel.errors import Refusal
-from consortium.ledger import publisher, receipts
+from consortium.ledger import publisher, tilework
 
 router = APIRouter(prefix="/ledger", include_in_schema=False)
 _IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
@@ -34,7 +34,7 @@ def tile(request: Request, path: str) -> Response:
         return Response(status_code=404)
     try:
         with node.database.read() as session:
-            content = receipts.tile(session, f"tile/{path}")
+            content = tilework.tile(session, f"tile/{path}")
     except Refusal:
         return Response(status_code=404)
     return Response(content, media_type="application/octet-stream", headers=_IMMUTABLE)

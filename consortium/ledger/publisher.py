@@ -1,7 +1,7 @@
 """The publisher: signs what the journal has taken, and only what is still as it was taken.
 
     read new leaves -> hash them from their bytes -> root by two ways, joined to the last root
-    -> sign, verify -> guard (fsync) -> tree hashes and checkpoint in one transaction
+    -> sign, verify -> guard (fsync) -> checkpoint and tiles in one transaction
 
 Whatever stops it between two steps, it begins again: until the last step nothing was stored, and
 the guard only ever holds roots of leaves that have their index for good (PROTOCOL 5).
@@ -20,12 +20,12 @@ from sqlalchemy.orm import Session
 from chain import checkpoint, merkle
 from chain.checkpoint import Checkpoint
 from chain.errors import ChainError
-from chain.merkle import Frontier, Node
 from chain.note import VerifierKey
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind
-from consortium.ledger import store
-from consortium.ledger.store import CHECKPOINTS, Entry, Published, damaged
+from consortium.ledger import store, tilework
+from consortium.ledger.store import CHECKPOINTS, Entry, Published, TileHashes, damaged
+from consortium.ledger.tilework import Edge
 
 __all__ = ["Guard", "LogSigner", "Published", "check_tail", "latest", "publish"]
 
@@ -49,10 +49,11 @@ class LogSigner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Base:
-    """The tree as published last: its size, and the hashes of its right edge."""
+    """The tree as published last: its size, the tiles of its right edge, their subtrees."""
 
     size: int
-    edge: tuple[bytes, ...]
+    edge: Edge
+    subtrees: tuple[bytes, ...]
 
 
 def publish(
@@ -74,10 +75,10 @@ def publish(
         fresh = store.leaves(session, base.size, end - base.size)
     if end <= base.size:
         return None
-    root, nodes = _grow(base, fresh, end=end)
+    root, rows = _grow(base, fresh, end=end)
     published = _signed(Checkpoint(signer.verifier.name, end, root), signer, now=now)
     guard.checkpoint(end, root)
-    return _store(database, published, nodes)
+    return _store(database, published, rows, previous=base.size)
 
 
 def latest(session: Session) -> Published | None:
@@ -103,13 +104,12 @@ def check_tail(session: Session, *, limit: int = 256) -> None:
 def _base(session: Session) -> _Base:
     last = store.newest(session)
     if last is None:
-        return _Base(0, ())
-    at = merkle.cover(0, last.size)
-    found = store.hashes(session, at)
-    edge = tuple(found[one] for one in at)
-    if merkle.fold(edge) != last.root:
+        return _Base(0, {}, ())
+    edge = tilework.edge(session, last.size)
+    subtrees = tilework.subtrees(edge)
+    if merkle.fold(subtrees) != last.root:
         raise damaged("root", index=last.size)
-    return _Base(last.size, edge)
+    return _Base(last.size, edge, subtrees)
 
 
 def _rehashed(entries: Sequence[Entry], *, start: int, end: int) -> list[bytes]:
@@ -126,15 +126,18 @@ def _rehashed(entries: Sequence[Entry], *, start: int, end: int) -> list[bytes]:
     return hashes
 
 
-def _grow(base: _Base, fresh: Sequence[Entry], *, end: int) -> tuple[bytes, list[Node]]:
-    """The new root, found by two ways that agree, and the complete subtrees that are new."""
+def _grow(base: _Base, fresh: Sequence[Entry], *, end: int) -> tuple[bytes, list[TileHashes]]:
+    """The new root, found by two ways that agree, and the tiles that are new or longer.
+
+    One way goes tile by tile over the hashes that the journal stored, the other level by level
+    over hashes made again from the leaves; they share no code.
+    """
     hashes = _rehashed(fresh, start=base.size, end=end)
-    frontier = Frontier(base.size, base.edge)
-    nodes = frontier.extend(entry.leaf_hash for entry in fresh)
-    root = frontier.root()
-    if root != merkle.root_after(base.size, base.edge, hashes):
+    edge, rows = tilework.grow(base.edge, base.size, [entry.leaf_hash for entry in fresh])
+    root = merkle.fold(tilework.subtrees(edge))
+    if root != merkle.root_after(base.size, base.subtrees, hashes):
         raise damaged("root", index=end)
-    return root, nodes
+    return root, rows
 
 
 def _signed(head: Checkpoint, signer: LogSigner, *, now: datetime) -> Published:
@@ -145,23 +148,27 @@ def _signed(head: Checkpoint, signer: LogSigner, *, now: datetime) -> Published:
     return Published(head.size, head.root, note, now)
 
 
-def _store(database: Database, published: Published, nodes: Sequence[Node]) -> Published:
+def _store(
+    database: Database, published: Published, rows: Sequence[TileHashes], *, previous: int
+) -> Published:
     try:
         with database.write() as session:
-            store.add_nodes(session, nodes)
+            # first: of two publishers with one base it lets one through, before any tile is changed
             session.execute(
                 insert(CHECKPOINTS).values(
                     size=published.size,
+                    previous=previous,
                     root=published.root,
                     note=published.note,
                     published_at=published.published_at,
                 )
             )
+            store.put_tiles(session, rows)
     except IntegrityError:
         # another publisher was faster; the tree is the same, so its checkpoint stands
         with database.read() as session:
             last = store.newest(session)
-        if last is None or last.size < published.size:
+        if last is None or last.size <= previous:
             raise
         return last
     return published

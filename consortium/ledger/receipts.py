@@ -8,12 +8,12 @@ from itertools import chain
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from chain import merkle, policy, tiles
+from chain import merkle, policy
 from chain import receipt as chain_receipt
 from chain.errors import ChainError
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.time import from_ms
-from consortium.ledger import journal, store
+from consortium.ledger import journal, store, tilework
 from consortium.ledger.tables import SeenRow
 
 RECEIPTS_MAX = 256
@@ -94,23 +94,6 @@ def seen_size(session: Session) -> int:
     return session.scalar(select(func.max(SeenRow.size))) or 0
 
 
-def tile(session: Session, path: str) -> bytes:
-    """The hash tile at `tile/<L>/<N>[.p/<W>]` of the published tree (C2SP tlog-tiles).
-
-    Raises:
-        Refusal: `ledger.no_tile` for a malformed path or a tile that the tree does not have.
-    """
-    last = store.newest(session)
-    try:
-        wanted = tiles.parse(path)
-    except ChainError as fault:
-        raise missing("ledger.no_tile") from fault
-    if last is None or not wanted.within(last.size):
-        raise missing("ledger.no_tile")
-    found = store.hashes(session, wanted.coordinates)
-    return b"".join(found[at] for at in wanted.coordinates)
-
-
 def policy_text(vkey: str, *more: str) -> bytes:
     """A policy (C2SP tlog-policy) that trusts one log, and no witness but by further lines.
 
@@ -165,6 +148,6 @@ def check(data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None)
 
 
 def _reader(session: Session, ranges: Iterable[Sequence[int]]) -> merkle.HashReader:
-    return store.reader(
+    return tilework.reader(
         session, chain.from_iterable(merkle.cover(start, end) for start, end in ranges)
     )

@@ -5,19 +5,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from sqlalchemy import Table, and_, func, insert, or_, select
+from sqlalchemy import Table, and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
-from chain.merkle import Coordinate, HashReader, Node
 from consortium.kernel.errors import Refusal, RefusalKind
-from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, NodeRow
+from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, TileRow
 
 HEADS = cast("Table", HeadRow.__table__)
 LEAVES = cast("Table", LeafRow.__table__)
-NODES = cast("Table", NodeRow.__table__)
+TILES = cast("Table", TileRow.__table__)
 CHECKPOINTS = cast("Table", CheckpointRow.__table__)
-HEAD, LEAF, NODE, CHECKPOINT = HEADS.c, LEAVES.c, NODES.c, CHECKPOINTS.c
+HEAD, LEAF, TILE, CHECKPOINT = HEADS.c, LEAVES.c, TILES.c, CHECKPOINTS.c
 CHUNK = 400
+
+Place = tuple[int, int]
+"""Level and position of a tile."""
+TileHashes = tuple[int, int, bytes]
+"""Level and position of a tile, and its hashes side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,64 +66,42 @@ def leaves(session: Session, start: int, limit: int) -> list[Entry]:
     ]
 
 
-def hashes(session: Session, wanted: Iterable[Coordinate]) -> dict[Coordinate, bytes]:
-    """Hashes of complete subtrees, leaves among them.
-
-    Raises:
-        Refusal: `ledger.damaged` when one is not there.
-    """
-    coordinates = sorted(set(wanted))
-    found: dict[Coordinate, bytes] = {}
-    for start in range(0, len(coordinates), CHUNK):
-        part = coordinates[start : start + CHUNK]
-        found.update(_leaf_hashes(session, [index for level, index in part if not level]))
-        found.update(_node_hashes(session, [one for one in part if one[0]]))
-    for level, index in coordinates:
-        if (level, index) not in found:
-            raise damaged("hash", level=level, index=index)
-    return found
-
-
-def reader(session: Session, wanted: Iterable[Coordinate]) -> HashReader:
-    """A reader of hashes that were fetched at once. Raises as `hashes`."""
-    found = hashes(session, wanted)
-    return lambda level, index: found[level, index]
-
-
-def _leaf_hashes(session: Session, indices: Sequence[int]) -> Iterable[tuple[Coordinate, bytes]]:
-    if not indices:
-        return []
-    rows = session.execute(select(LEAF.entry, LEAF.leaf_hash).where(LEAF.entry.in_(indices)))
-    return [((0, index), value) for index, value in rows]
-
-
-def _node_hashes(
-    session: Session, coordinates: Sequence[Coordinate]
-) -> Iterable[tuple[Coordinate, bytes]]:
-    by_level: dict[int, list[int]] = {}
-    for level, index in coordinates:
-        by_level.setdefault(level, []).append(index)
-    if not by_level:
-        return []
-    rows = session.execute(
-        select(NODE.level, NODE.position, NODE.hash).where(
-            or_(
-                *(
-                    and_(NODE.level == level, NODE.position.in_(indices))
-                    for level, indices in by_level.items()
+def tiles(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
+    """Rows of hash tiles by level and position; absent ones are left out."""
+    places = sorted(set(wanted))
+    found: dict[Place, bytes] = {}
+    for start in range(0, len(places), CHUNK):
+        by_level: dict[int, list[int]] = {}
+        for level, position in places[start : start + CHUNK]:
+            by_level.setdefault(level, []).append(position)
+        rows = session.execute(
+            select(TILE.level, TILE.position, TILE.hashes).where(
+                or_(
+                    *(
+                        and_(TILE.level == level, TILE.position.in_(positions))
+                        for level, positions in by_level.items()
+                    )
                 )
             )
         )
-    )
-    return [((level, index), value) for level, index, value in rows]
+        found.update(((level, position), hashes) for level, position, hashes in rows)
+    return found
 
 
-def add_nodes(session: Session, nodes: Sequence[Node]) -> None:
-    """Write hashes of complete subtrees in bulk."""
-    if nodes:
+def put_tiles(session: Session, rows: Sequence[TileHashes]) -> None:
+    """Write tiles in bulk, in place of those that they make longer."""
+    firsts: dict[int, int] = {}
+    for level, position, _ in rows:
+        firsts.setdefault(level, position)
+    for level, position in firsts.items():
+        session.execute(delete(TILES).where(TILE.level == level, TILE.position >= position))
+    if rows:
         session.execute(
-            insert(NODES),
-            [{"level": level, "position": index, "hash": value} for level, index, value in nodes],
+            insert(TILES),
+            [
+                {"level": level, "position": position, "hashes": hashes}
+                for level, position, hashes in rows
+            ],
         )
 
 

@@ -34,23 +34,26 @@ class LeafRow(Base):
     jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)
 
 
-class NodeRow(Base):
-    """The hash of a complete subtree above the leaves."""
+class TileRow(Base):
+    """A hash tile of the published tree (C2SP tlog-tiles): 256 hashes, fewer at its right edge."""
 
-    __tablename__ = "ledger_node"
-    __table_args__ = {"sqlite_with_rowid": False}  # noqa: RUF012 - SQLAlchemy's own form
+    __tablename__ = "ledger_tile"
     level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    index: Mapped[int] = mapped_column(
-        "position", BigInteger, primary_key=True, autoincrement=False
-    )
-    hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    position: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hashes: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class CheckpointRow(Base):
-    """A published checkpoint, as signed."""
+    """A published checkpoint, as signed.
+
+    `previous` is the size of the one before it: of two publishers that grow the same tree, the
+    database takes one.
+    """
 
     __tablename__ = "ledger_checkpoint"
+    __table_args__ = (CheckConstraint("previous < size", name="grows"),)
     size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    previous: Mapped[int] = mapped_column(BigInteger, unique=True)
     root: Mapped[bytes] = mapped_column(LargeBinary(32))
     note: Mapped[bytes] = mapped_column(LargeBinary)
     published_at: Mapped[datetime] = mapped_column(Instant)

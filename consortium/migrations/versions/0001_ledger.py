@@ -15,18 +15,21 @@ def upgrade() -> None:
     _ledger_entry()
     _ledger_evidence()
     _ledger_head()
-    _ledger_node()
     _ledger_seen()
+    _ledger_tile()
 
 
 def _ledger_checkpoint() -> None:
     op.create_table(
         "ledger_checkpoint",
         sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("previous", sa.BigInteger(), nullable=False),
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("previous < size", name=op.f("ck_ledger_checkpoint_grows")),
         sa.PrimaryKeyConstraint("size", name=op.f("pk_ledger_checkpoint")),
+        sa.UniqueConstraint("previous", name=op.f("uq_ledger_checkpoint_previous")),
     )
 
 
@@ -85,17 +88,6 @@ def _ledger_head() -> None:
     )
 
 
-def _ledger_node() -> None:
-    op.create_table(
-        "ledger_node",
-        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
-        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
-        sa.PrimaryKeyConstraint("level", "position", name=op.f("pk_ledger_node")),
-        sqlite_with_rowid=False,
-    )
-
-
 def _ledger_seen() -> None:
     op.create_table(
         "ledger_seen",
@@ -105,4 +97,14 @@ def _ledger_seen() -> None:
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("origin", name=op.f("pk_ledger_seen")),
+    )
+
+
+def _ledger_tile() -> None:
+    op.create_table(
+        "ledger_tile",
+        sa.Column("level", sa.SmallInteger(), autoincrement=False, nullable=False),
+        sa.Column("position", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("hashes", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "position", name=op.f("pk_ledger_tile")),
     )

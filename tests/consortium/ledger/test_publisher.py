@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
-from chain import checkpoint, merkle, note
+from chain import checkpoint, merkle, note, tiles
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal, publisher, receipts, store
-from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, NodeRow
+from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, TileRow
 from tests.consortium.ledger.making import NOW, Memory, begin, grow, log_key
 
 KEY = log_key()
@@ -31,10 +31,10 @@ def sound(database: Database, guard: Memory) -> None:
         checkpoints = session.execute(
             select(CheckpointRow.size, CheckpointRow.root, CheckpointRow.note)
         ).all()
-        nodes = {
-            (level, index): value
-            for level, index, value in session.execute(
-                select(NodeRow.level, NodeRow.index, NodeRow.hash)
+        rows = {
+            (level, position): hashes
+            for level, position, hashes in session.execute(
+                select(TileRow.level, TileRow.position, TileRow.hashes)
             )
         }
         last = publisher.latest(session)
@@ -45,11 +45,14 @@ def sound(database: Database, guard: Memory) -> None:
         assert (size, root) in guard.kept
         read, _ = note.verify(signed, [KEY.verifier])
         assert checkpoint.parse(read.text) == checkpoint.Checkpoint(KEY.origin, size, root)
-    expected = {
-        (level, index): value
-        for level, index, value in merkle.Frontier().extend(hashes[: last.size if last else 0])
+    size = last.size if last else 0
+    nodes = {
+        (level, index): value for level, index, value in merkle.Frontier().extend(hashes[:size])
+    } | {(0, index): value for index, value in enumerate(hashes)}
+    assert rows == {
+        (tile.level, tile.index): b"".join(nodes[at] for at in tile.coordinates)
+        for tile in tiles.tiles_of(size)
     }
-    assert nodes == expected
 
 
 def test_nothing_to_publish(database: Database) -> None:
@@ -143,8 +146,8 @@ STEPS = {
     "after signing": _after(publisher, "_signed"),
     "before the guard": _before(Memory, "checkpoint"),
     "after the guard": _after(Memory, "checkpoint"),
-    "before the nodes": _before(store, "add_nodes"),
-    "after the nodes": _after(store, "add_nodes"),
+    "before the tiles": _before(store, "put_tiles"),
+    "after the tiles": _after(store, "put_tiles"),
     "before the commit": _at_commit(committed=False),
     "after the commit": _at_commit(committed=True),
 }
@@ -262,6 +265,12 @@ def _swap(session: Session) -> None:
     session.execute(update(LeafRow).where(LeafRow.index == 41).values(leaf=one))
 
 
+def _cut_tile(session: Session) -> None:
+    hashes = session.scalar(select(TileRow.hashes).where(TileRow.level == 0))
+    assert hashes is not None
+    session.execute(update(TileRow).where(TileRow.level == 0).values(hashes=hashes[:-32]))
+
+
 DAMAGE: dict[str, Callable[[Session], None]] = {
     "a bit of a leaf": _flip(LeafRow.leaf, LeafRow, LeafRow.index == 45),
     "a bit of a leaf hash": _flip(LeafRow.leaf_hash, LeafRow, LeafRow.index == 45),
@@ -269,10 +278,10 @@ DAMAGE: dict[str, Callable[[Session], None]] = {
     "a leaf is gone": _drop(LeafRow, LeafRow.index == 45),
     "the last leaf is gone": _drop(LeafRow, LeafRow.index == 59),
     "leaves exchanged": _swap,
-    "a bit of a node": _flip(NodeRow.hash, NodeRow, NodeRow.level == 5, NodeRow.index == 0),
-    "a node is gone": _drop(NodeRow, NodeRow.level == 2, NodeRow.index == 8),
+    "a bit of a tile": _flip(TileRow.hashes, TileRow, TileRow.level == 0),
+    "a tile is gone": _drop(TileRow, TileRow.level == 0),
+    "a tile is too short": _cut_tile,
     "a bit of the last root": _flip(CheckpointRow.root, CheckpointRow, CheckpointRow.size == 37),
-    "a bit of the last edge": _flip(LeafRow.leaf_hash, LeafRow, LeafRow.index == 36),
     "the head is too far": _push_head,
 }
 

@@ -13,7 +13,7 @@ from chain import checkpoint, leaf, merkle, note, receipt, tiles
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms
-from consortium.ledger import journal, publisher, receipts
+from consortium.ledger import journal, publisher, receipts, tilework
 from tests.chain.making import Log, cosignature, cosigner
 from tests.chain.test_receipt import KEY as CHAIN_KEY
 from tests.chain.test_receipt import WITNESS
@@ -108,16 +108,16 @@ def test_tiles_are_those_of_the_published_tree(database: Database) -> None:
     with database.read() as session:
         hashes = [entry.leaf_hash for entry in journal.entries(session, 0)]
         for tile in tiles.tiles_of(600):
-            data = receipts.tile(session, tile.path)
+            data = tilework.tile(session, tile.path)
             assert len(data) == 32 * tile.width
-        assert receipts.tile(session, "tile/0/001") == b"".join(hashes[256:512])
-        assert receipts.tile(session, "tile/0/002.p/88") == b"".join(hashes[512:600])
-        assert receipts.tile(session, "tile/0/002.p/3") == b"".join(hashes[512:515])
+        assert tilework.tile(session, "tile/0/001") == b"".join(hashes[256:512])
+        assert tilework.tile(session, "tile/0/002.p/88") == b"".join(hashes[512:600])
+        assert tilework.tile(session, "tile/0/002.p/3") == b"".join(hashes[512:515])
         subtree = merkle.root_after(0, [], hashes[:256])
-        assert receipts.tile(session, "tile/1/000.p/2")[:32] == subtree
+        assert tilework.tile(session, "tile/1/000.p/2")[:32] == subtree
         for path in ("tile/0/002", "tile/0/002.p/89", "tile/1/000.p/3", "tile/3/000", "x", "../x"):
             with pytest.raises(Refusal) as caught:
-                receipts.tile(session, path)
+                tilework.tile(session, path)
             assert caught.value.code == "ledger.no_tile"
 
 
