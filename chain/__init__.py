@@ -1,11 +1,12 @@
 """A signed, append-only log in the formats of C2SP, usable without the rest of the product.
 
 Standard library and `cryptography` only; reads no clock, no network and no database.
-Formats: RFC 6962 (tree), C2SP signed-note, tlog-checkpoint, tlog-cosignature (0x04), tlog-policy,
+Formats: RFC 6962 (tree), C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy,
 tlog-proof v1, tlog-tiles; leaves as `chain.leaf` defines them.
 """
 
 from chain.checkpoint import Checkpoint
+from chain.cosignature import cosign
 from chain.errors import (
     ChainError,
     FormatError,
@@ -55,6 +56,7 @@ __all__ = [
     "Trusted",
     "VerifierKey",
     "consistency_proof",
+    "cosign",
     "inclusion_proof",
     "leaf_hash",
     "node_hash",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain import note
-from chain.encoding import b64, decimal, hash_of
+from chain.encoding import b64, tree_head
 from chain.errors import FormatError
 from chain.merkle import EMPTY_ROOT
 
@@ -28,16 +28,13 @@ def parse(text: str) -> Checkpoint:
     """Read the text of a checkpoint strictly.
 
     Raises:
-        FormatError: `checkpoint.format`.
+        FormatError: `checkpoint.format`; `checkpoint.empty` for a size of zero with another root
+            than that of the empty tree (a witness answers it otherwise: C2SP tlog-witness).
     """
-    lines = text.split("\n")
-    if len(lines) < 4 or lines.pop() or not all(lines):
-        raise FormatError("checkpoint.format", "A checkpoint has three lines or more, none empty.")
-    size = decimal(lines[1], code="checkpoint.format")
-    root = hash_of(lines[2], code="checkpoint.format")
+    origin, size, root, extensions = tree_head(text, code="checkpoint.format")
     if not size and root != EMPTY_ROOT:
-        raise FormatError("checkpoint.format", "An empty log has only one root, and not this one.")
-    return Checkpoint(lines[0], size, root, tuple(lines[3:]))
+        raise FormatError("checkpoint.empty", "An empty log has only one root, and not this one.")
+    return Checkpoint(origin, size, root, extensions)
 
 
 def sign(checkpoint: Checkpoint, signers: Sequence[note.Signer]) -> bytes:

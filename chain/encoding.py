@@ -1,4 +1,4 @@
-"""Base64 and decimals with exactly one spelling each, so that no byte of a file can vary unseen."""
+"""Base64, decimals and tree heads with exactly one spelling each: no byte varies unseen."""
 
 import base64
 import binascii
@@ -51,3 +51,18 @@ def decimal(text: str, *, code: str) -> int:
     if not _DECIMAL.fullmatch(text) or (value := int(text)) > INT_MAX:
         raise FormatError(code, "A number is not a plain decimal below 2^63.")
     return value
+
+
+def tree_head(text: str, *, code: str) -> tuple[str, int, bytes, tuple[str, ...]]:
+    """Read the lines of a checkpoint (C2SP tlog-checkpoint, "Note text").
+
+    Returns:
+        Origin, size, root of 32 bytes, and extension lines.
+
+    Raises:
+        FormatError: with `code`.
+    """
+    lines = text.split("\n")
+    if len(lines) < 4 or lines.pop() or not all(lines):
+        raise FormatError(code, "A checkpoint has three lines or more, none empty.")
+    return lines[0], decimal(lines[1], code=code), hash_of(lines[2], code=code), tuple(lines[3:])

@@ -1,5 +1,6 @@
-"""Ed25519 public keys (RFC 8032): the encodings that verifiers disagree about are refused.
+"""Keys: Ed25519 (RFC 8032) and ML-DSA-44 (FIPS 204), both kept as 32-byte seeds.
 
+Public Ed25519 keys in encodings that verifiers disagree about are refused.
 OpenSSL and libsodium differ on 165 of 914 edge cases of C2SP/CCTV (research/ledger.md, 5), nearly
 all with small-order or non-canonical points. One verifier is used (OpenSSL, through
 `cryptography`), and such public keys are refused before one is ever trusted.
@@ -7,16 +8,20 @@ all with small-order or non-canonical points. One verifier is used (OpenSSL, thr
 
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from chain.errors import KeyFormatError
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
+SEED_BYTES = 32
+MLDSA_KEY_BYTES = 1312
+MLDSA_SIGNATURE_BYTES = 2420
 
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
@@ -59,6 +64,56 @@ def verifies(public: bytes, message: bytes, signature: bytes) -> bool:
     except InvalidSignature:
         return False
     return True
+
+
+# ---------------------------------------------------------------- ML-DSA-44
+
+
+@lru_cache(maxsize=512)
+def mldsa_public_key(raw: bytes) -> MLDSA44PublicKey:
+    """Load an ML-DSA-44 public key (FIPS 204, table 2: 1312 bytes, every value is a key).
+
+    Raises:
+        KeyFormatError: `key.format` for another length, `key.kind` where the cryptographic
+            library was built without ML-DSA.
+    """
+    if len(raw) != MLDSA_KEY_BYTES:
+        raise KeyFormatError("key.format", "An ML-DSA-44 public key is not 1312 bytes long.")
+    try:
+        return MLDSA44PublicKey.from_public_bytes(raw)
+    except UnsupportedAlgorithm as fault:
+        raise KeyFormatError("key.kind", "ML-DSA-44 is not supported on this machine.") from fault
+
+
+def mldsa_public_of(seed: bytes) -> bytes:
+    """The 1312 public bytes of a 32-byte seed (FIPS 204, ML-DSA.KeyGen_internal)."""
+    return _mldsa_private(seed).public_key().public_bytes_raw()
+
+
+def mldsa_sign(seed: bytes, message: bytes) -> bytes:
+    """Sign with an empty context (FIPS 204, ML-DSA.Sign); 2420 bytes, new ones each time."""
+    return _mldsa_private(seed).sign(message)
+
+
+def mldsa_verifies(public: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the signature is of this key over this message. Raises as `mldsa_public_key`."""
+    try:
+        mldsa_public_key(public).verify(signature, message)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def _mldsa_private(seed: bytes) -> MLDSA44PrivateKey:
+    if len(seed) != SEED_BYTES:
+        raise KeyFormatError("key.format", "A private key is not a seed of 32 bytes.")
+    try:
+        return MLDSA44PrivateKey.from_seed_bytes(seed)
+    except UnsupportedAlgorithm as fault:
+        raise KeyFormatError("key.kind", "ML-DSA-44 is not supported on this machine.") from fault
+
+
+# ---------------------------------------------------------------- points of the curve
 
 
 def _decode(raw: bytes) -> _Point:

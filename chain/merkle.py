@@ -10,6 +10,7 @@ can fetch all the hashes of a proof in one query; a proof reads O(log n) of them
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from chain.encoding import INT_MAX
 from chain.errors import ProofError
@@ -82,21 +83,61 @@ def consistency_ranges(old: int, new: int) -> list[tuple[int, int]]:
     """
     if not 0 <= old <= new <= INT_MAX:
         raise ProofError("proof.range", "The newer tree must not be the smaller one.")
-    if old in (0, new):
-        return []
-    low, high, ranges, whole = 0, new, [], True
-    while old != high:
+    return subtree_ranges(0, old, new)
+
+
+def valid_subtree(start: int, end: int) -> bool:
+    """Whether [start, end) is a subtree (draft-ietf-plants-merkle-tree-certs, 4.1).
+
+    Its start is a multiple of the smallest power of two that is not below its length.
+    """
+    return 0 <= start <= end and not start % (1 << max(0, end - start - 1).bit_length())
+
+
+def subtree_ranges(start: int, end: int, size: int) -> list[tuple[int, int]]:
+    """Ranges of leaves whose roots prove that [start, end) is part of the first `size` leaves.
+
+    In the order of draft-ietf-plants-merkle-tree-certs, 4.4.1; with start 0 this is a
+    consistency proof. Empty for an empty subtree and for the whole tree.
+
+    Raises:
+        ProofError: `proof.range` when the range is no subtree, or ends beyond the tree.
+    """
+    steps, seed = _descent(start, end, size)
+    ranges = [(step.low, step.high) for step in steps]
+    return ranges if seed is None else [seed, *ranges]
+
+
+class _Step(NamedTuple):
+    """One sibling on the way up: leaves [low, high), and whether they are left, or inside."""
+
+    low: int
+    high: int
+    left: bool
+    inside: bool
+
+
+def _descent(start: int, end: int, size: int) -> tuple[list[_Step], tuple[int, int] | None]:
+    """Siblings from the subtree up to the root; first the piece of it that is whole in the tree.
+
+    That piece is None when it is the subtree itself, which whoever checks the proof knows.
+    """
+    if not valid_subtree(start, end) or not end <= size <= INT_MAX:
+        raise ProofError("proof.range", "The range is no subtree of the tree.")
+    low, high, steps, whole = 0, size, [], True
+    while start < end and (low, high) != (start, end):
         middle = low + _split(high - low)
-        if old <= middle:
-            ranges.append((middle, high))
+        if end <= middle:
+            steps.append(_Step(middle, high, left=False, inside=False))
             high = middle
-        else:
-            ranges.append((low, middle))
-            low, whole = middle, False
-    # the old tree itself is known to whoever holds its root, unless the walk ever went right
-    if not whole:
-        ranges.append((low, high))
-    return ranges[::-1]
+            continue
+        # a range that goes on past the middle is inside from there
+        inside = start < middle
+        steps.append(_Step(low, middle, left=True, inside=inside))
+        low = middle
+        if inside:
+            start, whole = middle, False
+    return steps[::-1], None if whole else (low, high)
 
 
 def _split(size: int) -> int:
@@ -132,6 +173,11 @@ def inclusion_proof(index: int, size: int, read: HashReader) -> list[bytes]:
 def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
     """Proof that the first `new` leaves begin with the first `old`. Raises as above."""
     return [range_hash(start, end, read) for start, end in consistency_ranges(old, new)]
+
+
+def subtree_proof(start: int, end: int, size: int, read: HashReader) -> list[bytes]:
+    """Proof that [start, end) is part of the first `size` leaves. Raises as `subtree_ranges`."""
+    return [range_hash(low, high, read) for low, high in subtree_ranges(start, end, size)]
 
 
 # ---------------------------------------------------------------- verifying
@@ -190,6 +236,39 @@ def verify_consistency(
     if not path:
         raise ProofError("proof.consistency", "The consistency proof is too short.")
     if _walk(old, new, path) != (old_root, new_root):
+        raise ProofError("proof.consistency", "The consistency proof does not lead to both roots.")
+
+
+def verify_subtree(
+    start: int, end: int, size: int, proof: Sequence[bytes], *, subtree_root: bytes, root: bytes
+) -> None:
+    """Check that leaves [start, end), whose root is `subtree_root`, are part of a tree.
+
+    Source: draft-ietf-plants-merkle-tree-certs, 4.4.3; C2SP tlog-mirror and tlog-witness use it.
+
+    Raises:
+        ProofError: `proof.consistency`, also when the range is no subtree of the tree.
+    """
+    _sound("proof.consistency", subtree_root, root, *proof)
+    try:
+        steps, seed = _descent(start, end, size)
+    except ProofError as fault:
+        raise ProofError("proof.consistency", str(fault)) from fault
+    if start == end:
+        # the empty tree is part of any tree, and says nothing about its root
+        whole = EMPTY_ROOT if not size else root
+        if proof or (subtree_root, root) != (EMPTY_ROOT, whole):
+            raise ProofError("proof.consistency", "An empty subtree has one root and no proof.")
+        return
+    if len(proof) != len(steps) + (seed is not None):
+        raise ProofError("proof.consistency", "The consistency proof has the wrong length.")
+    path = iter(proof)
+    part = tree = subtree_root if seed is None else next(path)
+    for step, sibling in zip(steps, path, strict=True):
+        if step.inside:
+            part = node_hash(sibling, part)
+        tree = node_hash(sibling, tree) if step.left else node_hash(tree, sibling)
+    if (part, tree) != (subtree_root, root):
         raise ProofError("proof.consistency", "The consistency proof does not lead to both roots.")
 
 

@@ -220,3 +220,65 @@ def _mutations(proof: list[bytes]) -> st.SearchStrategy[list[bytes]]:
         lambda one: position.map(lambda at: [*proof[:at], one, *proof[at:]])
     )
     return st.one_of(flipped, dropped, doubled, grown, st.just(proof[::-1]), st.just([]))
+
+
+# ---------------------------------------------------------------- subtrees
+
+
+def test_every_subtree_of_small_trees_is_proved_and_none_other() -> None:
+    for size in range(1, 34):
+        for start in range(size + 1):
+            for end in range(start + 1, size + 1):
+                if not merkle.valid_subtree(start, end):
+                    continue
+                part = merkle.range_hash(start, end, READ)
+                proof = merkle.subtree_proof(start, end, size, READ)
+                merkle.verify_subtree(start, end, size, proof, subtree_root=part, root=ROOTS[size])
+                with pytest.raises(ProofError):
+                    merkle.verify_subtree(
+                        start, end, size, proof, subtree_root=part, root=ROOTS[size - 1]
+                    )
+
+
+def test_a_subtree_from_the_start_is_an_older_tree() -> None:
+    for old, new in ((1, 8), (3, 7), (6, 8), (255, 256), (200, 300)):
+        assert merkle.subtree_proof(0, old, new, READ) == merkle.consistency_proof(old, new, READ)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "is_one"),
+    [
+        (0, 0, True),
+        (5, 5, True),
+        (0, 13, True),
+        (8, 13, True),
+        (8, 16, True),
+        (4, 8, True),
+        (4, 9, False),
+        (3, 5, False),
+        (2, 5, False),
+        (5, 4, False),
+        (-1, 0, False),
+        (256, 512, True),
+        (256, 513, False),
+    ],
+)
+def test_what_is_a_subtree(start: int, end: int, is_one: bool) -> None:
+    assert merkle.valid_subtree(start, end) == is_one
+    if not is_one:
+        with pytest.raises(ProofError):
+            merkle.subtree_ranges(start, end, 1000)
+
+
+def test_an_empty_subtree_has_one_root_and_no_proof() -> None:
+    empty = merkle.EMPTY_ROOT
+    merkle.verify_subtree(4, 4, 9, [], subtree_root=empty, root=ROOTS[9])
+    for proof, part, root in (
+        ([ROOTS[1]], empty, ROOTS[9]),
+        ([], ROOTS[1], ROOTS[9]),
+        ([], b"", ROOTS[9]),
+    ):
+        with pytest.raises(ProofError):
+            merkle.verify_subtree(4, 4, 9, proof, subtree_root=part, root=root)
+    with pytest.raises(ProofError):
+        merkle.verify_subtree(0, 0, 0, [], subtree_root=empty, root=ROOTS[1])
