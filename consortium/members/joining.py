@@ -128,7 +128,8 @@ def make_keys(
 ) -> Made:
     """Make node, sealing, seal and recovery keys, and the signed list of their public halves.
 
-    Node and sealing key are written into the folder; the seal only by whoever keeps its file.
+    Node, sealing and witness key are written into the folder; the seal only by whoever keeps its
+    file. A member of the hub has no witness key: a hub that cosigns its own log proves nothing.
 
     Raises:
         Refusal: `members.passphrase_short`.
@@ -143,6 +144,10 @@ def make_keys(
         {"use": "sealing", "public": sealing.recipient},
         {"use": "recovery_age", "public": recovery.age.recipient},
     ]
+    if kind in model.WITNESSING:
+        witness = folder.make_witness(member)
+        proven = _proven("witness", witness, charter_hash, member, holder=node.key_id)
+        keys.append({**proven, "node": node.key_id})
     facts: dict[str, Any] = {
         "member": member,
         "kind": kind,
@@ -243,8 +248,12 @@ def keep_seal(home: Path, made: Made) -> None:
     Seals(home).keep(made.seal_file)
 
 
-def _proven(use: str, signer: SeedSigner, charter_hash: str, member: str) -> dict[str, str]:
-    statement = statements.proof(charter=charter_hash, member=member, use=use, public=signer.text)
+def _proven(
+    use: str, signer: SeedSigner, charter_hash: str, member: str, *, holder: str = ""
+) -> dict[str, str]:
+    statement = statements.proof(
+        charter=charter_hash, member=member, use=use, public=signer.text, holder=holder
+    )
     return {"use": use, "public": signer.text, "proof": b64(signer.sign(statement))}
 
 

@@ -1,7 +1,7 @@
 """Key files of an installation: `keys/MEMBER/` in its folder, readable by its owner only.
 
-Node key and sealing key open unattended; the seal is `members.seal`'s and opens only under its
-passphrase (PROTOCOL 2).
+Node, sealing and witness key open unattended; the seal is `members.seal`'s and opens only under
+its passphrase (PROTOCOL 2).
 """
 
 import os
@@ -17,6 +17,7 @@ from consortium.members.statements import KEY_BYTES, b64, kid_of, unb64
 
 _NODE = "node.key"
 _SEALING = "sealing.key"
+_WITNESS = "witness.key"
 _MARK = "sharing-chain-ed25519-seed "
 
 
@@ -78,17 +79,25 @@ class KeyFolder:
             write_new(self.path / member / _NODE, f"{_MARK}{b64(os.urandom(KEY_BYTES))}\n")
         return self.node(member), self.sealing(member)
 
+    def make_witness(self, member: str) -> SeedSigner:
+        """Make the key that cosigns checkpoints, or give the one that an earlier try made."""
+        if not (self.path / member / _WITNESS).exists():
+            write_new(self.path / member / _WITNESS, f"{_MARK}{b64(os.urandom(KEY_BYTES))}\n")
+        return self._seeded(member, _WITNESS)
+
+    def witness(self, member: str) -> SeedSigner | None:
+        """The key that cosigns checkpoints; None for a member of the hub. Raises as `node`."""
+        if not (self.path / member / _WITNESS).exists():
+            return None
+        return self._seeded(member, _WITNESS)
+
     def node(self, member: str) -> SeedSigner:
         """The node key.
 
         Raises:
             Refusal: `members.key_file` when the file is absent or damaged.
         """
-        text = self._read(member, _NODE)
-        seed = unb64(text.removeprefix(_MARK), KEY_BYTES) if text.startswith(_MARK) else None
-        if seed is None:
-            raise _damaged(member, _NODE)
-        return SeedSigner(seed)
+        return self._seeded(member, _NODE)
 
     def sealing(self, member: str) -> Age:
         """The key that opens bodies. Raises as `node`."""
@@ -96,6 +105,13 @@ class KeyFolder:
             return Age.parse(self._read(member, _SEALING))
         except ValueError:
             raise _damaged(member, _SEALING) from None
+
+    def _seeded(self, member: str, name: str) -> SeedSigner:
+        text = self._read(member, name)
+        seed = unb64(text.removeprefix(_MARK), KEY_BYTES) if text.startswith(_MARK) else None
+        if seed is None:
+            raise _damaged(member, name)
+        return SeedSigner(seed)
 
     def _read(self, member: str, name: str) -> str:
         try:

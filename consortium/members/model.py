@@ -26,6 +26,8 @@ CONSORTIUM = "consortium"
 """The member id of the consortium itself, whose unattended kinds the hub's node signs."""
 KEYS_MAX = 32
 MEMBER_KINDS = (CONSORTIUM, "lead", "clinic")
+WITNESSING = frozenset(MEMBER_KINDS) - {CONSORTIUM, "lead"}
+"""Kinds of members whose nodes cosign the log: all that live outside of the hub's installation."""
 INVITED, JOINED = "invited", "joined"
 
 FIELDS = {
@@ -35,11 +37,12 @@ FIELDS = {
     "recovery_age": "recovery",
 }
 """Uses of which a member has exactly one valid key, and the field of `member:` that shows it."""
-USES = ("node", *FIELDS, "person")
+USES = ("node", *FIELDS, "person", "witness")
 _AGE_USES = frozenset({"sealing", "recovery_age"})
 _AUTHORITY = ("seal", "recovery_seal")
 _MEMBER_ID = re.compile(r"[a-z][a-z0-9-]{1,30}")
 _HOLDER = re.compile(r"[A-Za-z0-9-]{8,40}")
+_KID = re.compile(r"[0-9a-f]{32}")
 _ROLES = frozenset(Role)
 _GENESIS = ("origin", "zone", "keys", "details")
 _FIRST_SET = sorted(("node", *FIELDS))
@@ -72,7 +75,9 @@ def good_member_id(member: str) -> bool:
 
 def subjects(sender: str, facts: Facts) -> list[str]:
     """Every subject that a list, or a signature of the charter, reads or moves."""
-    kids = [*map(kid, keys_of(facts)), *ends_of(facts), str(facts.get("by", ""))]
+    keys = keys_of(facts)
+    nodes = [key["node"] for key in keys if isinstance(key.get("node"), str)]
+    kids = [*map(kid, keys), *nodes, *ends_of(facts), str(facts.get("by", ""))]
     names = [
         CHARTER,
         f"member:{facts.get('member', sender)}",
@@ -146,6 +151,7 @@ def judge_add(get: Get, *, sender: str, facts: Facts) -> Refusal | None:
         _new_keys(get, charter=charter["hash"], facts=facts)
         or _ended(get, facts)
         or _singles(get, facts)
+        or _witnesses(get, facts)
         or _authorised(get, kind=ADD, charter=charter["hash"], facts=facts)
     )
 
@@ -178,8 +184,11 @@ def _first_keys(get: Get, *, kind: str, charter: str, facts: Facts) -> Refusal |
     if refusal := _new_keys(get, charter=charter, facts=facts):
         return refusal
     keys = keys_of(facts)
-    if sorted(key["use"] for key in keys) != _FIRST_SET:
+    more = ["witness"] if facts["kind"] in WITNESSING else []
+    if sorted(key["use"] for key in keys) != sorted([*_FIRST_SET, *more]):
         return invalid("members.key_list", field="keys")
+    if refusal := _witnesses(get, facts):
+        return refusal
     seal = next(key for key in keys if key["use"] == "seal")
     if facts["by"] != kid(seal):
         return forbidden("members.signer")
@@ -218,6 +227,10 @@ def _malformed(key: Mapping[str, Any]) -> str:
             return "holder"
         if not _good_roles(key.get("roles")):
             return "roles"
+    if use == "witness":
+        wanted |= {"node"}
+        if not isinstance(key.get("node"), str) or _KID.fullmatch(key["node"]) is None:
+            return "node"
     if key.keys() != wanted or not isinstance(key.get("proof", ""), str):
         return "fields"
     return ""
@@ -238,7 +251,7 @@ def _proven(key: Mapping[str, Any], *, charter: str, member: str) -> bool:
         member=member,
         use=key["use"],
         public=key["public"],
-        holder=key.get("holder", ""),
+        holder=key.get("holder", key.get("node", "")),
     )
     return verifies(key["public"], message, key["proof"])
 
@@ -261,6 +274,21 @@ def _singles(get: Get, facts: Facts) -> Refusal | None:
     for use in FIELDS:
         if ended.count(use) != added.count(use) or added.count(use) > 1:
             return conflict("members.key_single", use=use)
+    return None
+
+
+def _witnesses(get: Get, facts: Facts) -> Refusal | None:
+    """A witness key belongs to one node that the member has, which has no other one then."""
+    keys, ends = keys_of(facts), set(ends_of(facts))
+    fresh = {kid(key) for key in keys if key["use"] == "node"}
+    member = get(f"member:{facts['member']}") or {}
+    nodes = (fresh | set(member.get("nodes", ()))) - ends
+    served = {node for node, one in member.get("witnesses", {}).items() if one not in ends}
+    for key in keys:
+        if key["use"] == "witness":
+            if key["node"] not in nodes or key["node"] in served:
+                return conflict("members.key_witness")
+            served.add(key["node"])
     return None
 
 
@@ -301,6 +329,8 @@ def _record(key: Mapping[str, Any], *, member: str, here: int) -> Value:
     }
     if key["use"] == "person":
         record |= {"holder": key["holder"], "roles": key["roles"]}
+    if key["use"] == "witness":
+        record["node"] = key["node"]
     return record
 
 
@@ -319,12 +349,15 @@ def member_value(old: Value | None, facts: Facts) -> Value | None:
         old = {"state": state, "kind": facts["kind"], "nodes": [], "details": facts["details"]}
     ends = set(ends_of(facts))
     new = {**old, "nodes": [node for node in old["nodes"] if node not in ends]}
+    witnesses = {at: one for at, one in old.get("witnesses", {}).items() if one not in ends}
     for key in keys_of(facts):
         if key["use"] == "node":
             new["nodes"] = [*new["nodes"], kid(key)]
+        elif key["use"] == "witness":
+            witnesses[key["node"]] = kid(key)
         elif field := FIELDS.get(key["use"]):
             new[field] = key["public"] if key["use"] in _AGE_USES else kid(key)
-    return new
+    return {**new, "witnesses": witnesses} if witnesses or "witnesses" in old else new
 
 
 def charter_value(facts: Facts) -> Value:
