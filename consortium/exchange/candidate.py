@@ -53,6 +53,11 @@ def read(raw: bytes, registry: Registry) -> Candidate | Answer:
     except Refusal as refusal:
         status = Status.HELD if refusal.code == "exchange.version" else Status.MALFORMED
         return Answer.of_raw(envelope.jws, status, code=refusal.code)
+    return examined(envelope, signed, registry)
+
+
+def examined(envelope: Envelope, signed: Signed, registry: Registry) -> Candidate:
+    """What facts and body show by themselves of an exchange whose JWS has been read."""
     kind = registry.kind(signed.header.kind)
     facts: Facts = {}
     misfit: Refusal | None = None

@@ -39,13 +39,22 @@ class Chains:
         ):
             self._chains[(node, lane)] = _Chain(seq, digest, stored=True)
 
+    def head(self, signed: Signed) -> tuple[int, str]:
+        """Where the chain of an exchange stands: number and hash of its last one."""
+        chain = self._chains.get((signed.header.node, signed.header.lane.value))
+        return (chain.seq, chain.hash) if chain is not None else (0, FIRST_PREV)
+
+    def goes_on(self, signed: Signed) -> bool:
+        """Whether it is the next one of its chain."""
+        seq, digest = self.head(signed)
+        return signed.header.seq == seq + 1 and signed.header.prev == digest
+
     def misfit(self, signed: Signed) -> Answer | None:
         """Why it does not follow its chain's head: a gap, or a second history (PROTOCOL 4, 1)."""
         header = signed.header
-        chain = self._chains.get((header.node, header.lane.value))
-        seq, digest = (chain.seq, chain.hash) if chain is not None else (0, FIRST_PREV)
-        if header.seq == seq + 1 and header.prev == digest:
+        if self.goes_on(signed):
             return None
+        seq, digest = self.head(signed)
         if header.seq > seq + 1:
             return Answer.of(signed, Status.GAP, expected=seq + 1, head=digest)
         if seq:

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from consortium.exchange import commitment
-from consortium.exchange.batch import Batch
+from consortium.exchange.folding import Folding
 from consortium.exchange.tables import EntryRow, InboxRow
 from tests.consortium.exchange import trouble
 from tests.consortium.exchange.checks import folds_agree
@@ -57,7 +57,7 @@ def test_a_body_is_refused_once(world: World) -> None:
 def test_a_verdict_is_disputed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     a = world.members["a"]
     old = trouble.copied(world, "b")
-    monkeypatch.setattr(Batch, "_verdict", lambda *_: "ok got")
+    monkeypatch.setattr(Folding, "_verdict", lambda *_: "ok got")
     a.send("test.say/1", ("b",), case="c1", close=False)
     a.sync()
     monkeypatch.undo()

@@ -9,11 +9,11 @@ import pytest
 from sqlalchemy import select
 
 from consortium.exchange import commitment, feed, jws, restored, state, timeline
-from consortium.exchange.batch import Batch
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import Envelope, unpack
 from consortium.exchange.facts import Value
+from consortium.exchange.folding import Folding
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import ExchangeKind, Registry
@@ -66,12 +66,12 @@ def disputes(world: World) -> list[tuple[str, str]]:
 
 def wrong(monkeypatch: pytest.MonkeyPatch, verdict: str, kind: str) -> None:
     """The hub's admission gives this verdict to every exchange of a kind."""
-    real = Batch._verdict
+    real = Folding._verdict
 
-    def judged(self: Batch, one: Candidate, known: ExchangeKind) -> str:
-        return verdict if known.name == kind else real(self, one, known)
+    def judged(self: Folding, one: Candidate, known: ExchangeKind, *more: Any) -> str:
+        return verdict if known.name == kind else real(self, one, known, *more)
 
-    monkeypatch.setattr(Batch, "_verdict", judged)
+    monkeypatch.setattr(Folding, "_verdict", judged)
 
 
 def test_a_wrong_admission_is_kept_not_applied_and_disputed(
