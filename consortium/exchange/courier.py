@@ -113,19 +113,22 @@ class Courier:
 
     def _go_on(self, now: datetime) -> None:
         """What waited for a file goes on when it is here."""
-        for kind in self.post.registry.kinds.values():
-            with self.database.read() as session:
-                cases = kind.waits(session, self.member)
-            for case in cases:
-                with self.database.write() as session:
-                    kind.go_on(
-                        session,
-                        self.member,
-                        case,
-                        files=partial(blobs.open_attachment, self.store),
-                        post=self.post,
-                        now=now,
-                    )
+        with self.database.read() as session:
+            waiting = [
+                (kind, case)
+                for kind in self.post.registry.kinds.values()
+                for case in kind.waits(session, self.member)
+            ]
+        for kind, case in waiting:
+            with self.database.write() as session:
+                kind.go_on(
+                    session,
+                    self.member,
+                    case,
+                    files=partial(blobs.open_attachment, self.store),
+                    post=self.post,
+                    now=now,
+                )
 
     def _went_well(self, now: datetime) -> None:
         if not self.state.online:
@@ -228,22 +231,26 @@ class Courier:
     def _pull(self, done: Done, now: datetime) -> int:
         taken = 0
         while True:
-            with self.database.write() as session:
-                after = self.inbox.cursor(session, self.member).number
-                seen = _seen_size(session)
+            with self.database.read() as session:
+                after = self.inbox.number(session, self.member)
+                seen = witness.checkpoint_view(session)
+                size = seen.size if seen is not None else 0
                 wanted = self._receipts_wanted(session)
                 recipients = outqueue.undelivered(session, self.member)
+                acks = outqueue.acks_of(session, recipients)
             body = self.caller.request(
-                "/sync/pull", [], after=after, size=seen, receipts=wanted, acks=recipients
+                "/sync/pull", [], after=after, size=size, receipts=wanted, acks=recipients
             )
             page = replies.page(body)
             self._compare_clocks(page.time_ms)
+            if seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks):
+                return taken
             for item in page.items:
                 with self.database.write() as session:
                     self._take(session, item, now)
                 taken += 1
             with self.database.write() as session:
-                done.receipts += self._news(session, page, seen, now)
+                done.receipts += self._news(session, page, size, now)
             if not page.more:
                 return taken
 
@@ -305,6 +312,9 @@ class Courier:
     def _acknowledge(self, now: datetime) -> bool:
         if self.member == HUB_MEMBER:
             return False
+        with self.database.read() as session:
+            if not self.inbox.to_ack(session, self.member):
+                return False
         with self.database.write() as session:
             cursor = self.inbox.cursor(session, self.member)
             if not cursor.to_ack or restored.is_restored(session, self.identity.node):

@@ -91,6 +91,16 @@ class Inbox:
             session.flush()
         return row
 
+    def number(self, session: Session, member: str) -> int:
+        """The number of the last entry that a local member has taken; 0 before the first."""
+        row = session.get(FeedCursorRow, member)
+        return row.number if row is not None else 0
+
+    def to_ack(self, session: Session, member: str) -> bool:
+        """Whether something came that a local member has not acknowledged yet."""
+        row = session.get(FeedCursorRow, member)
+        return row is not None and bool(row.to_ack)
+
     def take(self, session: Session, member: str, item: Item, *, now: datetime) -> str:
         """Take one entry, in the caller's transaction; gives the state it was kept in.
 

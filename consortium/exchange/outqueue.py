@@ -36,6 +36,13 @@ def next_batch(session: Session, node: str, *, now: datetime) -> list[OutboxRow]
 
     At most 256 exchanges and 256 KiB, at least one when there is any.
     """
+    waiting = set(
+        session.scalars(
+            select(OutboxRow.lane)
+            .where(OutboxRow.node == node, OutboxRow.state.in_(PENDING))
+            .distinct()
+        )
+    )
     lanes = {
         lane: list(
             session.scalars(
@@ -50,6 +57,7 @@ def next_batch(session: Session, node: str, *, now: datetime) -> list[OutboxRow]
             )
         )
         for lane in _PRIORITY
+        if lane.value in waiting
     }
     lanes = {lane: rows for lane, rows in lanes.items() if rows and not _resting(rows[0], now)}
     order: list[OutboxRow] = []
@@ -141,6 +149,14 @@ def without_leaf(session: Session, row: OutboxRow, answer: Answer, *, now: datet
         case _:
             row.state, row.answered_at = HELD, now
     return _TROUBLE[answer.status]
+
+
+def acks_of(session: Session, members: Sequence[str]) -> dict[str, int]:
+    """The index of the newest ack of each of these members, as far as one is known."""
+    if not members:
+        return {}
+    rows = session.execute(select(AckRow.member, AckRow.index).where(AckRow.member.in_(members)))
+    return dict(rows.tuples().all())
 
 
 def undelivered(session: Session, member: str, *, limit: int = 200) -> list[str]:

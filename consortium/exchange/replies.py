@@ -38,6 +38,15 @@ class Page:
     time_ms: int
     """The hub's clock as it answered."""
 
+    def nothing_new(self, *, checkpoint: bytes, acks: Mapping[str, int]) -> bool:
+        """Whether it brings nothing but what is known here: most polls do, and write nothing."""
+        return (
+            not self.items
+            and not self.receipts
+            and self.checkpoint in (b"", checkpoint)
+            and dict(acks) == self.acks
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Given:
