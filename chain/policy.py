@@ -1,19 +1,22 @@
 """Trust policies (C2SP tlog-policy): which logs, which witnesses, how many of them.
 
 A checkpoint is trusted when one of the logs has signed it under its own origin and the quorum of
-witnesses has cosigned it.
+witnesses has cosigned it. While a log changes its key, a policy names the old and the new one on
+two `log` lines, and a checkpoint that either of them has signed is the log's.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
 from chain import checkpoint, note
 from chain.errors import ChainError, FormatError, KeyFormatError, PolicyError
-from chain.note import COSIGNATURE, ED25519, VerifierKey
+from chain.note import COSIGNER_KINDS, ED25519, MLDSA_COSIGNATURE, VerifierKey
 
 POLICY_BYTES_MAX = 256 * 1024
 NAMES_MAX = 1024
+LOG_KINDS = (ED25519, MLDSA_COSIGNATURE)
+"""Types that sign a log's own checkpoints (C2SP tlog-checkpoint, "Signatures")."""
 _FORBIDDEN = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 _THRESHOLD = re.compile(r"[1-9][0-9]{0,3}")
 _NONE = "none"
@@ -29,21 +32,32 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """A checkpoint that a policy trusts. `cosigners`: time in seconds by the policy's name."""
+    """A checkpoint that a log of the policy has signed.
+
+    `log` is the first of the policy's keys on it, `cosigners` gives the time in seconds by the
+    policy's name of a witness, `quorum` tells whether these are enough.
+    """
 
     checkpoint: checkpoint.Checkpoint
     log: VerifierKey
     cosigners: Mapping[str, int]
+    quorum: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy. `groups` stand in the order in which they were defined."""
+    """A parsed policy. `groups` stand in the order in which they were defined.
+
+    `log_urls` and `witness_urls` hold the addresses that the file gives, by log key and by the
+    policy's name; what they mean is left to the application.
+    """
 
     logs: tuple[VerifierKey, ...]
     witnesses: Mapping[str, VerifierKey]
     groups: Mapping[str, Group]
     quorum: str
+    log_urls: Mapping[VerifierKey, str] = field(default_factory=dict)
+    witness_urls: Mapping[str, str] = field(default_factory=dict)
 
     def trust(self, data: bytes) -> Trusted:
         """Check a signed checkpoint against this policy.
@@ -53,6 +67,17 @@ class Policy:
             PolicyError: `log.unknown` when no log of the policy has signed it under its own
                 origin, `quorum.missing` when too few witnesses have cosigned it.
         """
+        found = self.examine(data)
+        if not found.quorum:
+            raise PolicyError("quorum.missing", "Too few witnesses have cosigned the checkpoint.")
+        return found
+
+    def examine(self, data: bytes) -> Trusted:
+        """Check as `trust`, but only report whether the quorum is met.
+
+        Raises:
+            As `trust`, without `quorum.missing`.
+        """
         by_name = {witness: name for name, witness in self.witnesses.items()}
         try:
             read, signed = note.verify(data, (*self.logs, *by_name))
@@ -61,13 +86,12 @@ class Policy:
                 raise _unknown_log() from fault
             raise
         head = checkpoint.parse(read.text)
-        logs = [one.key for one in signed if one.key in self.logs and one.key.name == head.origin]
+        mine = set(self.logs)
+        logs = [one.key for one in signed if one.key in mine and one.key.name == head.origin]
         if not logs:
             raise _unknown_log()
         cosigners = {by_name[one.key]: one.time_s or 0 for one in signed if one.key in by_name}
-        if not self._met(cosigners):
-            raise PolicyError("quorum.missing", "Too few witnesses have cosigned the checkpoint.")
-        return Trusted(head, logs[0], cosigners)
+        return Trusted(head, logs[0], cosigners, quorum=self._met(cosigners))
 
     def _met(self, cosigners: Mapping[str, int]) -> bool:
         if self.quorum == _NONE:
@@ -109,6 +133,8 @@ class _Reader:
     witnesses: dict[str, VerifierKey] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     members: set[str] = field(default_factory=set)
+    log_urls: dict[VerifierKey, str] = field(default_factory=dict)
+    witness_urls: dict[str, str] = field(default_factory=dict)
     quorum: str = ""
     number: int = 0
 
@@ -129,19 +155,30 @@ class _Reader:
     def policy(self) -> Policy:
         if not self.quorum:
             raise FormatError("policy.format", "The policy has no quorum line.")
-        return Policy(tuple(self.logs), self.witnesses, self.groups, self.quorum)
+        return Policy(
+            logs=tuple(self.logs),
+            witnesses=self.witnesses,
+            groups=self.groups,
+            quorum=self.quorum,
+            log_urls=self.log_urls,
+            witness_urls=self.witness_urls,
+        )
 
     def _log(self, words: list[str]) -> None:
         if not 1 <= len(words) <= 2:
             raise self._fault("is not: log, key, and perhaps an address")
-        self.logs.append(self._key(words[0], ED25519, [key.public for key in self.logs]))
+        key = self._key(words[0], LOG_KINDS, self.logs)
+        self.logs.append(key)
+        if len(words) == 2:
+            self.log_urls[key] = words[1]
 
     def _witness(self, words: list[str]) -> None:
         if not 2 <= len(words) <= 3:
             raise self._fault("is not: witness, name, key, and perhaps an address")
         name = self._new(words[0])
-        taken = [key.public for key in self.witnesses.values()]
-        self.witnesses[name] = self._key(words[1], COSIGNATURE, taken)
+        self.witnesses[name] = self._key(words[1], COSIGNER_KINDS, self.witnesses.values())
+        if len(words) == 3:
+            self.witness_urls[name] = words[2]
 
     def _group(self, words: list[str]) -> None:
         if len(words) < 3:
@@ -174,11 +211,14 @@ class _Reader:
             raise self._fault("defines a name that is taken")
         return name
 
-    def _key(self, text: str, kind: int, taken: list[bytes]) -> VerifierKey:
+    def _key(
+        self, text: str, kinds: Collection[int], taken: Collection[VerifierKey]
+    ) -> VerifierKey:
         key = VerifierKey.parse(text)
-        if key.kind != kind:
+        if key.kind not in kinds:
             raise KeyFormatError("key.kind", f"The key in line {self.number} has the wrong type.")
-        if key.public in taken:
+        # one key under two names would count twice
+        if any(key.public == other.public for other in taken):
             raise self._fault("names a key that is there already")
         return key
 

@@ -4,14 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain import note, policy
+from chain import checkpoint, cosignature, note, policy
+from chain.encoding import b64
 from chain.errors import ChainError, FormatError, KeyFormatError, PolicyError, SignatureError
-from chain.note import SigningKey
+from chain.note import SigningKey, VerifierKey
 from tests.chain.making import Log, cosigner, policy_text
 from tests.chain.test_merkle import VECTORS
 
 KEY = SigningKey("hub.example/ledger", b"\x01" * 32)
 WITNESSES = [SigningKey(f"w{n}.example", bytes([n + 2]) * 32) for n in range(6)]
+NONE = "quorum none"
 LOG_LINE = f"log {KEY.verifier.text}"
 LINES = [f"witness X{n} {cosigner(key).text}" for n, key in enumerate(WITNESSES)]
 TWO_LEVELS = [
@@ -97,6 +99,84 @@ def test_two_keys_of_one_log_stand_side_by_side_while_it_rotates() -> None:
     assert rules.trust(Log(3, fresh).checkpoint).log == fresh.verifier
 
 
+LATTICE = SigningKey("regulator.example/m", b"\x07" * 32, note.MLDSA_COSIGNATURE)
+
+
+def test_witnesses_of_both_types_stand_in_one_quorum() -> None:
+    lines = [LINES[0], f"witness R {LATTICE.verifier.text}", "group both all X0 R", "quorum both"]
+    log = Log(5, KEY, (WITNESSES[0],))
+    with pytest.raises(PolicyError):
+        log.policy(*lines).trust(log.checkpoint)
+    line = cosignature.cosign(log.head.text, LATTICE, time_s=1_767_000_009)
+    trusted = log.policy(*lines).trust(log.checkpoint + line.line.encode())
+    assert trusted.cosigners == {"X0": 1_767_000_000, "R": 1_767_000_009}
+
+
+def test_a_log_may_sign_with_mldsa_under_its_origin() -> None:
+    key = SigningKey(KEY.name, b"\x07" * 32, note.MLDSA_COSIGNATURE)
+    head = Log(3, KEY).head
+    line = cosignature.cosign(head.text, key, time_s=1_767_000_000)
+    rules = policy.parse(f"log {key.verifier.text}\nquorum none\n".encode())
+    assert rules.trust(note.Note(head.text, (line,)).data).log == key.verifier
+    with pytest.raises(PolicyError):
+        rules.trust(Log(3, KEY).checkpoint)
+
+
+def test_addresses_are_kept() -> None:
+    text = f"{LOG_LINE} https://hub.example/\n{LINES[0]} https://w.example/x\n{LINES[1]}\n"
+    rules = policy.parse((text + "quorum X0\n").encode())
+    assert rules.log_urls == {KEY.verifier: "https://hub.example/"}
+    assert rules.witness_urls == {"X0": "https://w.example/x"}
+
+
+def test_examine_reports_a_quorum_that_is_not_met() -> None:
+    rules = Log(3, KEY).policy(*TWO_LEVELS)
+    few = rules.examine(Log(3, KEY, (WITNESSES[0],)).checkpoint)
+    assert (few.quorum, set(few.cosigners)) == (False, {"X0"})
+    enough = Log(3, KEY, tuple(WITNESSES)).checkpoint
+    assert rules.examine(enough) == rules.trust(enough)
+    assert rules.trust(enough).quorum
+    with pytest.raises(PolicyError) as caught:
+        rules.examine(Log(3, SigningKey(KEY.name, b"\x09" * 32)).checkpoint)
+    assert caught.value.code == "log.unknown"
+    with pytest.raises(SignatureError):
+        rules.examine(enough.replace(b"\n3\n", b"\n4\n"))
+
+
+def test_two_lines_of_a_log_that_changes_its_key() -> None:
+    """Signed by the old and the new key, a checkpoint is good for whoever knows either, or both."""
+    fresh = SigningKey(KEY.name, b"\x0a" * 32)
+    both = checkpoint.sign(Log(3, KEY).head, [KEY, fresh])
+    old, new = LOG_LINE, f"log {fresh.verifier.text}"
+    for lines in ([old], [new], [old, new], [new, old]):
+        rules = policy.parse("".join(f"{line}\n" for line in (*lines, "quorum none")).encode())
+        assert rules.trust(both).checkpoint.size == 3
+    # one bad line of a known key refuses, whichever of the two it is
+    for line in note.parse(both).signatures:
+        bad = note.Signature(line.name, line.key_id, bytes(64))
+        forged = both.replace(line.line.encode(), bad.line.encode())
+        rules = policy.parse(f"{old}\n{new}\nquorum none\n".encode())
+        with pytest.raises(SignatureError):
+            rules.trust(forged)
+
+
+def test_thirty_two_of_each_and_more() -> None:
+    kinds = (note.COSIGNATURE, note.MLDSA_COSIGNATURE)
+    logs = [SigningKey("log.example", bytes([n]) * 32) for n in range(32)]
+    many = [SigningKey("w.example", bytes([n + 64]) * 32, kinds[n % 2]) for n in range(32)]
+    lines = [f"log {key.verifier.text} https://log{n}.example" for n, key in enumerate(logs)]
+    lines += [f"witness w{n} {key.verifier.text}" for n, key in enumerate(many)]
+    lines += ["group g0 any w0"] + [f"group g{n} all g{n - 1} w{n}" for n in range(1, 32)]
+    text = "".join(f"{line}\n" for line in (*lines, "quorum g31"))
+    rules = policy.parse(text.encode())
+    assert (len(rules.logs), len(rules.witnesses), len(rules.groups)) == (32, 32, 32)
+    head = checkpoint.Checkpoint("log.example", 3, bytes(32))
+    data = checkpoint.sign(head, [logs[31]])
+    signed = [cosignature.cosign(head.text, key, time_s=9).line.encode() for key in many]
+    assert rules.trust(data + b"".join(signed)).log == logs[31].verifier
+    assert not rules.examine(data + b"".join(signed[:7] + signed[8:])).quorum
+
+
 def test_layout_comments_and_opaque_bytes() -> None:
     witness = cosigner(WITNESSES[0]).text.encode()
     data = (
@@ -147,6 +227,9 @@ def test_layout_comments_and_opaque_bytes() -> None:
         ["quorum none\x0b"],
         ["quorum none\r"],
         ["quorum\xa0none"],
+        ["quorum none\x7f"],
+        ["quorum none # none"],
+        [LINES[0], f"witness X9 {VerifierKey('o', 4, WITNESSES[0].verifier.public).text}", NONE],
         ["# " + "x" * policy.POLICY_BYTES_MAX, "quorum none"],
     ],
 )
@@ -170,6 +253,11 @@ def test_a_cut_file_is_refused() -> None:
         f"witness X0 {KEY.verifier.text}",
         "log nonsense",
         "witness X0 a+b+c",
+        # ECDSA, an RFC 6962 tree head and a type with a long identifier are no keys to trust
+        "log a+00000000+" + b64(b"\x02" + bytes(91)),
+        "log a+00000000+" + b64(b"\x05" + bytes(32)),
+        "witness X0 a+00000000+" + b64(b"\xffexample.org/sm2-sm3/v1" + bytes(65)),
+        f"witness X0 {VerifierKey('n', 4, KEY.verifier.public).text[:-1]}A",
     ],
 )
 def test_keys_must_fit_their_use(line: str) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from chain import checkpoint, leaf, policy, receipt
+from chain.encoding import b64
 from chain.errors import ChainError, FormatError, KeyFormatError, PolicyError, ProofError
 from chain.note import SigningKey
 from tests.chain.making import Log, cosigner, policy_text
@@ -147,6 +148,87 @@ def test_other_spellings_are_refused(old: bytes, new: bytes) -> None:
     assert changed != data
     with pytest.raises(FormatError):
         receipt.verify(changed, LOG.policy())
+
+
+def test_hub_only_is_examined_and_not_verified() -> None:
+    rules = LOG.policy(f"witness w {cosigner(WITNESS).text}", "quorum w")
+    with pytest.raises(PolicyError) as caught:
+        receipt.verify(LOG.receipt(3), rules)
+    assert caught.value.code == "quorum.missing"
+    hub_only = receipt.examine(LOG.receipt(3), rules)
+    assert (hub_only.index, hub_only.trusted.quorum) == (3, False)
+    witnessed = receipt.examine(Log(7, KEY, (WITNESS,)).receipt(3), rules)
+    assert witnessed.trusted.quorum
+    for changed in (b"index 4", b"index 03"):
+        with pytest.raises(ChainError):
+            receipt.examine(LOG.receipt(3).replace(b"index 3", changed), rules)
+    with pytest.raises(ProofError):
+        receipt.examine(LOG.receipt(3), rules, expect_leaf=b"another")
+
+
+# ---------------------------------------------------------------- the general format
+
+
+def test_a_proof_without_extra_data_is_one_and_no_receipt() -> None:
+    read = receipt.parse(LOG.receipt(3)).whole
+    plain = receipt.Proof(read.index, read.hashes, read.checkpoint)
+    assert plain.data == LOG.receipt(3).replace(
+        b"extra " + b64(LOG.leaves[3].data).encode() + b"\n", b""
+    )
+    assert receipt.Proof.parse(plain.data) == plain
+    assert plain.verify(LOG.leaves[3].hash, LOG.policy()).checkpoint.size == 7
+    with pytest.raises(ProofError):
+        plain.verify(LOG.leaves[4].hash, LOG.policy())
+    with pytest.raises(FormatError) as caught:
+        receipt.parse(plain.data)
+    assert caught.value.code == "receipt.format"
+
+
+@pytest.mark.parametrize("extra", [None, b"", b"x", bytes(300)])
+@pytest.mark.parametrize("hashes", [0, 1, 63])
+def test_proofs_read_back(extra: bytes | None, hashes: int) -> None:
+    made = receipt.Proof(0, (bytes(32),) * hashes, b"text\n\n\xe2\x80\x94 n AAAAAAA=\n", extra)
+    assert receipt.Proof.parse(made.data) == made
+
+
+HEAD = "c2sp.org/tlog-proof@v1\n"
+TAIL = "\ntext\n\n— name AAAAAAA=\n"
+HASH = b64(bytes(32)) + "\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        HEAD,
+        HEAD + TAIL,
+        f"{HEAD}index 0\n",
+        f"{HEAD}extra AAAA\n{TAIL}",
+        f"{HEAD}index 0\nextra AAAA\n{TAIL}",
+        f"{HEAD}extra AAAA\nextra AAAA\nindex 0\n{TAIL}",
+        f"{HEAD}extra AAA\nindex 0\n{TAIL}",
+        f"{HEAD}extra AAB=\nindex 0\n{TAIL}",
+        f"{HEAD}extra\nindex 0\n{TAIL}",
+        f"{HEAD}index\n{TAIL}",
+        f"{HEAD}index \n{TAIL}",
+        f"{HEAD}index -1\n{TAIL}",
+        f"{HEAD}index x\n{TAIL}",
+        f"{HEAD}index ٣\n{TAIL}",
+        f"{HEAD}index {2**63}\n{TAIL}",
+        f"{HEAD}index 0 \n{TAIL}",
+        f"{HEAD}index 0\nindex 0\n{TAIL}",
+        f"{HEAD}index 0\nAAAA\n{TAIL}",
+        f"{HEAD}index 0\n {HASH}{TAIL}",
+        f"{HEAD}index 0\n{HASH * 64}{TAIL}",
+        f"{HEAD}\nindex 0\n{TAIL}",
+        f" {HEAD}index 0\n{TAIL}",
+        f"c2sp.org/tlog-proof@v10\nindex 0\n{TAIL}",
+    ],
+)
+def test_malformed_proofs_are_refused(text: str) -> None:
+    with pytest.raises(FormatError) as caught:
+        receipt.Proof.parse(text.encode())
+    assert caught.value.code == "receipt.format"
 
 
 def test_too_long_is_refused() -> None:
