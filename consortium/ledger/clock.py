@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from consortium.kernel.errors import Refusal, RefusalKind, invalid
 from consortium.kernel.time import to_ms
+from consortium.ledger import store
 from consortium.ledger.tables import ClockRow
 from consortium.ports import Clock
 
@@ -97,7 +98,14 @@ def confirm_clock(session: Session, *, first: str, second: str, now: datetime) -
     """
     if not first or not second or first == second:
         raise invalid("ledger.two_persons")
-    session.execute(insert(ClockRow).values(at=now, first_person=first, second_person=second))
+    session.execute(
+        insert(ClockRow).values(
+            at=now,
+            first_person=first,
+            second_person=second,
+            checksum=store.checksum(now, first, second),
+        )
+    )
 
 
 def confirmed_ms(session: Session) -> int | None:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -24,7 +23,7 @@ from chain.note import VerifierKey
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.ledger import store, tilework
-from consortium.ledger.store import CHECKPOINTS, Entry, Published, TileHashes, damaged
+from consortium.ledger.store import Entry, Published, TileHashes, damaged
 from consortium.ledger.tilework import Edge
 
 __all__ = ["Guard", "LogSigner", "Published", "check_tail", "latest", "publish"]
@@ -154,15 +153,7 @@ def _store(
     try:
         with database.write() as session:
             # first: of two publishers with one base it lets one through, before any tile is changed
-            session.execute(
-                insert(CHECKPOINTS).values(
-                    size=published.size,
-                    previous=previous,
-                    root=published.root,
-                    note=published.note,
-                    published_at=published.published_at,
-                )
-            )
+            store.put_checkpoint(session, published, previous=previous)
             store.put_tiles(session, rows)
     except IntegrityError:
         # another publisher was faster; the tree is the same, so its checkpoint stands

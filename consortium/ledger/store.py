@@ -1,5 +1,6 @@
 """Queries of the ledger. Private to this room."""
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from sqlalchemy import Table, and_, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
 from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.time import to_ms
 from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, TileRow
 
 HEADS = cast("Table", HeadRow.__table__)
@@ -37,6 +39,16 @@ class Entry:
 def damaged(what: str, **facts: int) -> Refusal:
     """The database does not hold what it must: nothing may be signed on top of it."""
     return Refusal(RefusalKind.UNAVAILABLE, "ledger.damaged", what=what, **facts)
+
+
+def checksum(*values: object) -> bytes:
+    """SHA-256 over the other columns of a row, in their order."""
+    digest = hashlib.sha256()
+    for value in values:
+        plain = to_ms(value) if isinstance(value, datetime) else value
+        data = plain if isinstance(plain, bytes) else str(plain).encode()
+        digest.update(len(data).to_bytes(8, "big") + data)
+    return digest.digest()
 
 
 def size(session: Session) -> int:
@@ -105,6 +117,22 @@ def put_tiles(session: Session, rows: Sequence[TileHashes]) -> None:
         )
 
 
+def put_checkpoint(session: Session, made: Published, *, previous: int) -> None:
+    """Write a checkpoint.
+
+    Raises:
+        sqlalchemy.exc.IntegrityError: when another one grows the same tree, of size `previous`.
+    """
+    values = {
+        "size": made.size,
+        "previous": previous,
+        "root": made.root,
+        "note": made.note,
+        "published_at": made.published_at,
+    }
+    session.execute(insert(CHECKPOINTS).values(**values, checksum=checksum(*values.values())))
+
+
 def newest(session: Session) -> Published | None:
     """The largest published checkpoint."""
     row = session.execute(
@@ -113,3 +141,21 @@ def newest(session: Session) -> Published | None:
         )
     ).one_or_none()
     return None if row is None else Published(*row)
+
+
+def checkpoints(session: Session, after: int, end: int) -> list[CheckpointRow]:
+    """Rows of checkpoints with a size in (after, end], in order."""
+    wanted = select(CheckpointRow).where(CHECKPOINT.size > after, CHECKPOINT.size <= end)
+    return list(session.scalars(wanted.order_by(CHECKPOINT.size)))
+
+
+def largest(session: Session, limit: int) -> list[CheckpointRow]:
+    """The rows of the largest checkpoints."""
+    return list(
+        session.scalars(select(CheckpointRow).order_by(CHECKPOINT.size.desc()).limit(limit))
+    )
+
+
+def count(session: Session, table: Table) -> int:
+    """How many rows a table has."""
+    return session.scalar(select(func.count()).select_from(table)) or 0

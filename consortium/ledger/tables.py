@@ -1,4 +1,8 @@
-"""Rows of the ledger (hub) and of what a member has seen of it (every node)."""
+"""Rows of the ledger (hub) and of what a member has seen of it (every node).
+
+What no hash of the tree and no signature covers (times, names) stands under the checksum of its
+row, so that `ledger verify` finds one changed bit anywhere.
+"""
 
 from datetime import datetime
 
@@ -57,6 +61,7 @@ class CheckpointRow(Base):
     root: Mapped[bytes] = mapped_column(LargeBinary(32))
     note: Mapped[bytes] = mapped_column(LargeBinary)
     published_at: Mapped[datetime] = mapped_column(Instant)
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class ClockRow(Base):
@@ -67,6 +72,7 @@ class ClockRow(Base):
     at: Mapped[datetime] = mapped_column(Instant, primary_key=True)
     first_person: Mapped[str] = mapped_column(String(64))
     second_person: Mapped[str] = mapped_column(String(64))
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class SeenRow(Base):
@@ -78,6 +84,7 @@ class SeenRow(Base):
     root: Mapped[bytes] = mapped_column(LargeBinary(32))
     note: Mapped[bytes] = mapped_column(LargeBinary)
     seen_at: Mapped[datetime] = mapped_column(Instant)
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class EvidenceRow(Base):
@@ -90,3 +97,4 @@ class EvidenceRow(Base):
     offered: Mapped[bytes] = mapped_column(LargeBinary)
     proof: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime] = mapped_column(Instant, index=True)
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(32))

@@ -17,6 +17,7 @@ from chain.checkpoint import Checkpoint
 from chain.errors import ChainError, ProofError
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.paging import bounded
+from consortium.ledger import store
 from consortium.ledger.receipts import read_policy
 from consortium.ledger.tables import EvidenceRow, SeenRow
 
@@ -96,6 +97,7 @@ def advance(
         return conflict(code, held=held.size, offered=head.size)
     view = View(head.origin, head.size, head.root, note, now)
     values = {"size": view.size, "root": view.root, "note": view.note, "seen_at": view.seen_at}
+    values["checksum"] = store.checksum(view.origin, *values.values())
     if held is None:
         session.execute(insert(SeenRow).values(origin=view.origin, **values))
     else:
@@ -151,16 +153,16 @@ def _keep(session: Session, found: Evidence) -> None:
     known = select(EvidenceRow.code).where(EvidenceRow.digest == digest.digest())
     count = select(func.count()).select_from(EvidenceRow)
     if session.scalar(known) is None and (session.scalar(count) or 0) < EVIDENCE_MAX:
-        session.execute(
-            insert(EvidenceRow).values(
-                digest=digest.digest(),
-                code=found.code,
-                held=found.held,
-                offered=found.offered,
-                proof=b"".join(found.proof),
-                at=found.at,
-            )
-        )
+        values = {
+            "digest": digest.digest(),
+            "code": found.code,
+            "held": found.held,
+            "offered": found.offered,
+            "proof": b"".join(found.proof),
+            "at": found.at,
+        }
+        checksum = store.checksum(*values.values())
+        session.execute(insert(EvidenceRow).values(**values, checksum=checksum))
 
 
 def _split(proof: bytes) -> tuple[bytes, ...]:

@@ -224,7 +224,7 @@ def _two_ledgers(node: Node, patch: pytest.MonkeyPatch) -> None:
         session.add(
             EvidenceRow(
                 digest=b"d" * 32, code="ledger.split", held=b"a", offered=b"b", proof=b"",
-                at=node.clock.now(),
+                at=node.clock.now(), checksum=b"c" * 32,
             )
         )  # fmt: skip
 
