@@ -15,6 +15,7 @@ import orjson
 
 from consortium.kernel.system import sync_folder, write_durably
 
+_HUB_SUFFIX = ".guardlog"
 _TAIL_BYTES = 64 * 1024
 
 Heads = Mapping[str, tuple[int, str]]
@@ -101,6 +102,41 @@ def _read(path: Path) -> Kept | None:
         return None
 
 
+def _records(path: Path) -> Iterator[dict[str, object]]:
+    with path.open("rb") as lines:
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield orjson.loads(line)
+
+
+@dataclass(frozen=True, slots=True)
+class HubKept:
+    """What the guards of a hub's processes hold together: roots by size, leaves by index."""
+
+    roots: Mapping[int, bytes]
+    leaves: Mapping[int, bytes]
+
+
+def hub_kept(folder: Path) -> HubKept:
+    """The union of the hub guards in a folder; nothing is written, and a torn last line left out.
+
+    Raises:
+        GuardDamaged: a whole line that is not as it was written.
+    """
+    roots: dict[int, bytes] = {}
+    leaves: dict[int, bytes] = {}
+    for path in sorted(folder.glob(f"*{_HUB_SUFFIX}")):
+        try:
+            for one in _records(path):
+                if "size" in one:
+                    roots[int(str(one["size"]))] = base64.b64decode(str(one["root"]), validate=True)
+                elif "index" in one:
+                    leaves[int(str(one["index"]))] = str(one["leaf"]).encode("ascii")
+        except (ValueError, KeyError) as fault:
+            raise GuardDamaged(path.name) from fault
+    return HubKept(roots, leaves)
+
+
 class HubGuard:
     """The hub's append-only guard: checkpoints before they are published, leaves before answers.
 
@@ -109,7 +145,7 @@ class HubGuard:
 
     def __init__(self, folder: Path, *, name: str = "hub") -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._path = folder / f"{name}.guardlog"
+        self._path = folder / f"{name}{_HUB_SUFFIX}"
         self._lock = threading.Lock()
         fresh = not self._path.exists()
         self._handle = self._open()
@@ -186,10 +222,7 @@ class HubGuard:
 
     def records(self) -> Iterator[dict[str, object]]:
         """Every record kept, oldest first; a torn last line (power cut) is left out."""
-        with self._path.open("rb") as lines:
-            for line in lines:
-                if line.endswith(b"\n"):
-                    yield orjson.loads(line)
+        return _records(self._path)
 
     def size(self) -> int:
         """The tree size that this guard can vouch for: what the database must not be short of."""

@@ -1,0 +1,64 @@
+"""`consortium ledger verify`: the database against itself and against what is kept beside it."""
+
+from collections.abc import Sequence
+
+import typer
+
+from consortium import words
+from consortium.cli.app import language, tell
+from consortium.exchange.guard import HubKept, hub_kept
+from consortium.exchange.kept import doubtful_receipts
+from consortium.kernel.database import Database
+from consortium.ledger import receipts
+from consortium.ledger.journal import Entry
+from consortium.ledger.verify import Fault, Verified, verify
+from consortium.settings import NodeRole, Settings
+from consortium.wiring import POLICY_FILE
+
+HOLDS, DIFFERS = 0, 1
+
+
+def check(settings: Settings) -> int:
+    """Print what does not fit, lowest index first; 1 if anything, 0 if all of it holds.
+
+    Reads beside a running node, and writes nothing.
+    """
+    policy = (settings.home / POLICY_FILE).read_bytes()
+    # a guard is kept before its checkpoint: read first, the database is never behind it
+    kept = hub_kept(settings.guard_dir) if settings.role is NodeRole.HUB else HubKept({}, {})
+    database = Database(settings.database_url)
+    try:
+        with database.read() as session:
+            found = verify(
+                session,
+                logs=receipts.read_policy(policy).logs,
+                roots=kept.roots,
+                examine=lambda entries: _against(kept, entries),
+            )
+            doubtful = list(doubtful_receipts(session, policy))
+    finally:
+        database.close()
+    beyond = (
+        [Fault(found.size, "guard", "leaf")] if max(kept.leaves, default=-1) >= found.size else []
+    )
+    more = [*beyond, *(Fault(one.index, one.table, f"receipt ({one.reason})") for one in doubtful)]
+    return _told(found, [*found.faults, *more])
+
+
+def _against(kept: HubKept, entries: Sequence[Entry]) -> list[Fault]:
+    return [
+        Fault(one.index, "guard", "leaf")
+        for one in entries
+        if one.index in kept.leaves and kept.leaves[one.index] != one.leaf
+    ]
+
+
+def _told(found: Verified, faults: Sequence[Fault]) -> int:
+    lang = language()
+    for one in sorted(faults, key=lambda one: (one.index < 0, one)):
+        entry = str(one.index) if one.index >= 0 else "-"
+        typer.echo(f"!!  {entry} {one.table}.{one.column}")
+    counts = {"size": found.size, "published": found.published, "signed": found.checkpoints}
+    tell(words.say("cli.ledger.counted", lang, **counts))
+    tell(words.say("cli.ledger.differs" if faults else "cli.ledger.holds", lang))
+    return DIFFERS if faults else HOLDS

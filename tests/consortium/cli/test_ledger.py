@@ -1,0 +1,107 @@
+"""`consortium ledger`: beside a node, without changing it, with an exit code that says it."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+from typer.testing import CliRunner
+
+from consortium.cli.app import app
+from consortium.exchange.guard import HubGuard
+from consortium.exchange.tables import InboxRow
+from consortium.kernel.database import Database
+from consortium.ledger import publisher, receipts, store
+from consortium.ledger.tables import TileRow
+from consortium.settings import save
+from tests.consortium.ledger.making import NOW, begin, grow, log_key
+from tests.support.databases import SqliteFiles
+
+KEY = log_key()
+
+
+@pytest.fixture
+def home(sqlite_files: SqliteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A hub's folder with 300 entries, 290 of them published, and its guard beside it."""
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    monkeypatch.setenv("CONSORTIUM_GUARD_DIR", str(tmp_path / "outside"))
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    save(folder, role="hub")
+    (folder / "policy").write_bytes(receipts.policy_text(KEY.vkey))
+    guard = HubGuard(tmp_path / "outside")
+    with sqlite_files.one(folder) as database:
+        begin(database)
+        grow(database, range(290))
+        publisher.publish(database, KEY, guard, now=NOW)
+        grow(database, range(290, 300))
+        with database.read() as session:
+            kept = store.leaves(session, 280, 20)
+        guard.leaves(280, [(one.leaf, b"facts") for one in kept])
+    guard.close()
+    return folder
+
+
+def run(*words: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["ledger", *words])
+    return done.exit_code, done.output
+
+
+def test_verify_finds_nothing_in_a_sound_ledger(home: Path) -> None:
+    before = {path: path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    code, told = run("verify", "--home", str(home))
+    assert (code, "300 entries, 290 of them published" in told) == (0, True)
+    for path, data in before.items():
+        assert path.read_bytes() == data
+
+
+def _tile(home: Path) -> None:
+    with Database(f"sqlite:///{home / 'node.db'}").write() as session:
+        session.execute(update(TileRow).where(TileRow.level == 1).values(hashes=bytes(32)))
+
+
+def _receipt(home: Path) -> None:
+    with Database(f"sqlite:///{home / 'node.db'}").write() as session:
+        raw = receipts.receipt(session, 7)
+        entry = store.leaves(session, 8, 1)[0]
+        session.add(
+            InboxRow(
+                member="lead", index=8, number=1, exchange="e", kind="k/1", case="c", sender="a",
+                time=NOW, verdict="ok", leaf=entry.leaf, state="applied", receipt=raw,
+            )
+        )  # fmt: skip
+
+
+def _guard_ahead(home: Path) -> None:
+    guard = HubGuard(home.parent / "outside", name="second")
+    guard.checkpoint(301, bytes(32))
+    guard.close()
+
+
+def _guard_root(home: Path) -> None:
+    guard = HubGuard(home.parent / "outside", name="second")
+    guard.checkpoint(200, bytes(32))
+    guard.close()
+
+
+def _guard_leaf(home: Path) -> None:
+    file = home.parent / "outside" / "hub.guardlog"
+    lines = file.read_bytes().splitlines(keepends=True)
+    lines[5] = lines[5].replace(b" ok", b" no")
+    file.write_bytes(b"".join(lines))
+
+
+@pytest.mark.parametrize(
+    ("plant", "line"),
+    [
+        (_tile, "!!  0 ledger_tile.hashes"),
+        (_receipt, "!!  8 inbox.receipt (proof.leaf)"),
+        (_guard_ahead, "!!  300 guard.size"),
+        (_guard_root, "!!  200 guard.root"),
+        (_guard_leaf, "!!  284 guard.leaf"),
+    ],
+)
+def test_verify_names_what_differs(home: Path, plant: object, line: str) -> None:
+    assert callable(plant)
+    plant(home)
+    code, told = run("verify", "--home", str(home))
+    assert (code, told.splitlines()[0]) == (1, line)
