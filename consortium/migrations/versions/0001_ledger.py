@@ -27,6 +27,7 @@ def _ledger_checkpoint() -> None:
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("published_at", sa.BigInteger(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("previous < size", name=op.f("ck_ledger_checkpoint_grows")),
         sa.PrimaryKeyConstraint("size", name=op.f("pk_ledger_checkpoint")),
         sa.UniqueConstraint("previous", name=op.f("uq_ledger_checkpoint_previous")),
@@ -39,6 +40,7 @@ def _ledger_clock() -> None:
         sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("first_person", sa.String(length=64), nullable=False),
         sa.Column("second_person", sa.String(length=64), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("first_person <> second_person", name=op.f("ck_ledger_clock_two")),
         sa.PrimaryKeyConstraint("at", name=op.f("pk_ledger_clock")),
     )
@@ -70,6 +72,7 @@ def _ledger_evidence() -> None:
         sa.Column("offered", sa.LargeBinary(), nullable=False),
         sa.Column("proof", sa.LargeBinary(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_ledger_evidence")),
     )
     with op.batch_alter_table("ledger_evidence", schema=None) as batch_op:
@@ -96,6 +99,7 @@ def _ledger_seen() -> None:
         sa.Column("root", sa.LargeBinary(length=32), nullable=False),
         sa.Column("note", sa.LargeBinary(), nullable=False),
         sa.Column("seen_at", sa.BigInteger(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("origin", name=op.f("pk_ledger_seen")),
     )
 
