@@ -74,11 +74,14 @@ def mldsa_public_key(raw: bytes) -> MLDSA44PublicKey:
     """Load an ML-DSA-44 public key (FIPS 204, table 2: 1312 bytes, every value is a key).
 
     Raises:
-        KeyFormatError: `key.format` for another length, `key.kind` where the cryptographic
-            library was built without ML-DSA.
+        KeyFormatError: `key.format` for another length, `key.weak` when its vector t1 is zero
+            (anyone can sign for such a key), `key.kind` where the cryptographic library was
+            built without ML-DSA.
     """
     if len(raw) != MLDSA_KEY_BYTES:
         raise KeyFormatError("key.format", "An ML-DSA-44 public key is not 1312 bytes long.")
+    if not any(raw[32:]):
+        raise KeyFormatError("key.weak", "A public key without its vector t1 proves nothing.")
     try:
         return MLDSA44PublicKey.from_public_bytes(raw)
     except UnsupportedAlgorithm as fault:
