@@ -18,10 +18,13 @@ _QUOTA = 8
 _TELECONSULT = ("cardiology", "endocrinology", "pediatrics")
 
 
-def make_contract(world: DemoWorld, clinic: str = SHIQIAO, *, sessions: int = 12) -> str:
+def make_contract(
+    world: DemoWorld, clinic: str = SHIQIAO, *, sessions: int = 12, referrals: int | None = None
+) -> str:
     """Draft, propose and seal a contract of a clinic with the lead hospital; gives its id.
 
-    `sessions` is the monthly quota of each teleconsultation service.
+    `sessions` is the monthly quota of each teleconsultation service, `referrals` that of each
+    referral service, the demo's own where none is given.
     """
 
     def draft(session: Session, actor: Actor, _node: Node, now: datetime) -> str:
@@ -29,7 +32,7 @@ def make_contract(world: DemoWorld, clinic: str = SHIQIAO, *, sessions: int = 12
             session, actor=actor, parties=(clinic, LEAD, HUB), title=TITLE, now=now
         )
         form = dict(drafting.show(session, actor=actor, contract=contract).form)
-        form["services"] = lines(clinic, sessions)
+        form["services"] = lines(clinic, sessions, referrals)
         drafting.save(session, actor=actor, contract=contract, form=form, now=now)
         return contract
 
@@ -64,7 +67,7 @@ def _seal(world: DemoWorld, login: str, contract: str) -> None:
     world.act(login, sign)
 
 
-def lines(clinic: str, sessions: int) -> list[dict[str, Any]]:
+def lines(clinic: str, sessions: int, quota: int | None = None) -> list[dict[str, Any]]:
     """The services of a contract as its form holds them."""
     answers = {"routine": "1440", "urgent": "240", "emergency": "30"}
     referrals = [
@@ -74,7 +77,7 @@ def lines(clinic: str, sessions: int) -> list[dict[str, Any]]:
             "code": code,
             "taker": clinic,
             "provider": LEAD,
-            "quota": str(_QUOTAS.get(code, _QUOTA)),
+            "quota": str(quota or _QUOTAS.get(code, _QUOTA)),
             "answers": answers,
         }
         for number, code in enumerate(SERVICES, start=1)

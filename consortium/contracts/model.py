@@ -250,11 +250,9 @@ def providers(
 # ---------------------------------------------------------------- times to answer
 
 
-def answer_min(terms: Terms | None, *, service: Service | None, urgency: str) -> int:
+def answer_min(answers: Mapping[str, int], *, urgency: str) -> int:
     """Minutes to the first answer: the service's clause, else the default of an uncovered case."""
-    if terms is not None and service is not None and urgency in service.answer_min:
-        return service.answer_min[urgency]
-    return DEFAULT_ANSWER_MIN[urgency]
+    return answers.get(urgency, DEFAULT_ANSWER_MIN[urgency])
 
 
 # ---------------------------------------------------------------- contradictions

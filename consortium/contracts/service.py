@@ -53,7 +53,7 @@ class Covering:
 
     def answer_min(self, urgency: str) -> int:
         """Minutes to the first answer; the default where the clause has no such urgency."""
-        return model.answer_min(None, service=self.service, urgency=urgency)
+        return model.answer_min(self.service.answer_min, urgency=urgency)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.commitment import b64
 from consortium.exchange.jws import FIRST_PREV, Signed
 from consortium.exchange.tables import ChainHeadRow, EntryRow
+from consortium.kernel.bulk import upsert_rows
 from consortium.kernel.database import table_of
 from consortium.ledger import journal
 
@@ -20,7 +21,6 @@ _CHAIN = table_of(ChainHeadRow)
 class _Chain:
     seq: int
     hash: str
-    stored: bool
     moved: bool = False
 
 
@@ -37,7 +37,7 @@ class Chains:
                 _CHAIN.c.node.in_(set(nodes))
             )
         ):
-            self._chains[(node, lane)] = _Chain(seq, digest, stored=True)
+            self._chains[(node, lane)] = _Chain(seq, digest)
 
     def head(self, signed: Signed) -> tuple[int, str]:
         """Where the chain of an exchange stands: number and hash of its last one."""
@@ -77,18 +77,18 @@ class Chains:
         """It has its leaf: it is the head now."""
         header = signed.header
         key = (header.node, header.lane.value)
-        chain = self._chains.setdefault(key, _Chain(0, FIRST_PREV, stored=False))
+        chain = self._chains.setdefault(key, _Chain(0, FIRST_PREV))
         chain.seq, chain.hash, chain.moved = header.seq, b64(signed.digest), True
         self._new[(*key, header.seq)] = signed.raw
 
     def flush(self) -> None:
         """Write the heads that moved."""
-        for (node, lane), chain in self._chains.items():
-            if not chain.moved:
-                continue
-            values = {"seq": chain.seq, "hash": chain.hash}
-            if chain.stored:
-                where = (_CHAIN.c.node == node, _CHAIN.c.lane == lane)
-                self._session.execute(update(_CHAIN).where(*where).values(values))
-            else:
-                self._session.execute(insert(_CHAIN).values(node=node, lane=lane, **values))
+        upsert_rows(
+            self._session,
+            _CHAIN,
+            [
+                (node, lane, chain.seq, chain.hash)
+                for (node, lane), chain in self._chains.items()
+                if chain.moved
+            ],
+        )

@@ -2,13 +2,14 @@
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.tables import EntryRow, FeedHeadRow, FeedRow
+from consortium.kernel.bulk import insert_rows, upsert_rows
 from consortium.kernel.database import table_of
 
 ZERO = bytes(32)
@@ -16,6 +17,7 @@ _TAG = b"sharing-chain/feed/1\0"
 _INDEX = struct.Struct(">Q")
 _HEAD = table_of(FeedHeadRow)
 _FEED = table_of(FeedRow)
+_CHUNK = 400
 
 
 def running_hash(previous: bytes, index: int, leaf_hash: bytes) -> bytes:
@@ -27,7 +29,6 @@ def running_hash(previous: bytes, index: int, leaf_hash: bytes) -> bytes:
 class _Head:
     number: int
     running: bytes
-    is_new: bool = False
 
 
 class Feeds:
@@ -35,58 +36,68 @@ class Feeds:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._heads: dict[str, _Head] = {}
+        self._heads: dict[str, _Head | None] = {}
         self._moved: set[str] = set()
-        self._rows: list[dict[str, object]] = []
-        for member, number, running in session.execute(
-            select(_HEAD.c.member, _HEAD.c.number, _HEAD.c.running)
-        ):
-            self._heads[member] = _Head(number, running)
+        self._rows: list[tuple[str, int, int, bytes]] = []
+        self._whole = False
+
+    def load(self, members: Iterable[str]) -> None:
+        """Fetch in one SELECT the heads of members whom exchanges name."""
+        new = sorted(set(members) - self._heads.keys())
+        if self._whole:
+            return
+        for start in range(0, len(new), _CHUNK):
+            part = new[start : start + _CHUNK]
+            self._fetch(_HEAD.c.member.in_(part))
+            for member in part:
+                self._heads.setdefault(member, None)
+
+    def _fetch(self, *where: ColumnElement[bool]) -> None:
+        columns = (_HEAD.c.member, _HEAD.c.number, _HEAD.c.running)
+        for member, number, running in self._session.execute(select(*columns).where(*where)):
+            self._heads.setdefault(member, _Head(number, running))
+
+    def _head(self, member: str) -> _Head | None:
+        if member not in self._heads:
+            self.load((member,))
+        return self._heads.get(member)
 
     @property
     def members(self) -> frozenset[str]:
-        return frozenset(self._heads)
+        """Everybody who has a feed."""
+        if not self._whole:
+            self._fetch()
+            self._whole = True
+        return frozenset(member for member, head in self._heads.items() if head is not None)
 
     def open(self, member: str, earlier: Sequence[tuple[int, bytes]]) -> None:
         """Begin a new member's feed with the (index, leaf hash) of earlier entries to all."""
-        if member in self._heads:
+        if self._head(member) is not None:
             return
-        self._heads[member] = _Head(0, ZERO, is_new=True)
+        self._heads[member] = _Head(0, ZERO)
         for index, leaf_hash in earlier:
             self.append((member,), index, leaf_hash)
         self._moved.add(member)
 
-    def append(self, members: Sequence[str], index: int, leaf_hash: bytes) -> None:
+    def append(self, members: Iterable[str], index: int, leaf_hash: bytes) -> None:
         """Put one entry at the end of each of these members' feeds."""
         for member in members:
-            head = self._heads.get(member)
+            head = self._head(member)
             if head is None:
                 continue
             head.number += 1
             head.running = running_hash(head.running, index, leaf_hash)
             self._moved.add(member)
-            self._rows.append(
-                {
-                    "member": member,
-                    "number": head.number,
-                    "entry": index,
-                    "running": head.running,
-                }
-            )
+            self._rows.append((member, head.number, index, head.running))
 
     def flush(self) -> None:
         """Write rows and heads into the session, in bulk."""
-        if self._rows:
-            self._session.execute(insert(_FEED), self._rows)
-            self._rows = []
-        for member in sorted(self._moved):
-            head = self._heads[member]
-            values = {"number": head.number, "running": head.running}
-            if head.is_new:
-                self._session.execute(insert(_HEAD).values(member=member, **values))
-                head.is_new = False
-            else:
-                self._session.execute(update(_HEAD).where(_HEAD.c.member == member).values(values))
+        insert_rows(self._session, _FEED, self._rows)
+        self._rows = []
+        moved = [(member, head) for member in sorted(self._moved) if (head := self._heads[member])]
+        upsert_rows(
+            self._session, _HEAD, [(member, head.number, head.running) for member, head in moved]
+        )
         self._moved.clear()
 
 

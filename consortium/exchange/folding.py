@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.candidate import Candidate
@@ -20,6 +20,7 @@ from consortium.exchange.judgement import evaluate, fold, outcome_of, resolved, 
 from consortium.exchange.kinds import ExchangeKind, Registry, placed
 from consortium.exchange.state import Held
 from consortium.exchange.tables import EntryRow
+from consortium.kernel.bulk import insert_rows
 from consortium.kernel.database import table_of
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal
@@ -49,7 +50,7 @@ class Folding:
         self.chains = Chains(session, nodes)
         self.known: dict[str, Known] = {}
         self._feeds = Feeds(session)
-        self._rows: list[dict[str, object]] = []
+        self._rows: list[tuple[object, ...]] = []
         self._to_all: list[tuple[int, bytes]] = []
 
     def load(self, candidates: Sequence[Candidate], names: Iterable[str]) -> None:
@@ -66,6 +67,7 @@ class Folding:
         ):
             # the first leaf of an id stands for it; later ones are duplicates or misuse of the id
             self.known.setdefault(exchange, Known(index, verdict, same))
+        self._feeds.load(member for one in headers for member in one.members)
         self.held.load([*(f"key:{one.node}" for one in headers), *names])
 
     def decided(
@@ -130,25 +132,7 @@ class Folding:
         self.chains.put(one.signed)
         header = one.signed.header
         self.known.setdefault(header.id, Known(index, verdict, one.same))
-        self._rows.append(
-            {
-                "entry": index,
-                "exchange": header.id,
-                "jws_hash": one.signed.digest,
-                "node": header.node,
-                "lane": header.lane.value,
-                "seq": header.seq,
-                "sender": header.sender,
-                "recipients": orjson.dumps(header.to).decode(),
-                "kind": header.kind,
-                "case_id": header.case,
-                "sameness": one.same,
-                "verdict": verdict,
-                "time": time,
-                "facts": one.envelope.facts,
-                "body": one.envelope.body,
-            }
-        )
+        self._rows.append(_row(one, index, verdict=verdict, time=time))
 
     def _put(self, moved: Mapping[str, Value], index: int) -> None:
         for name, value in moved.items():
@@ -180,9 +164,30 @@ class Folding:
 
     def flush(self) -> None:
         """Write entries, chains, feeds and shared state, each in bulk."""
-        if self._rows:
-            self._session.execute(insert(_ENTRY), self._rows)
-            self._rows = []
+        insert_rows(self._session, _ENTRY, self._rows)
+        self._rows = []
         self.chains.flush()
         self._feeds.flush()
         self.held.flush()
+
+
+def _row(one: Candidate, index: int, *, verdict: str, time: datetime) -> tuple[object, ...]:
+    """The columns of `EntryRow`, in their order."""
+    header = one.signed.header
+    return (
+        index,
+        header.id,
+        one.signed.digest,
+        header.node,
+        header.lane.value,
+        header.seq,
+        header.sender,
+        orjson.dumps(header.to).decode(),
+        header.kind,
+        header.case,
+        one.same,
+        verdict,
+        time,
+        one.envelope.facts,
+        one.envelope.body,
+    )

@@ -156,7 +156,7 @@ def acks_of(session: Session, members: Sequence[str]) -> dict[str, int]:
     if not members:
         return {}
     rows = session.execute(select(AckRow.member, AckRow.index).where(AckRow.member.in_(members)))
-    return dict(rows.tuples().all())
+    return {row.member: row.index for row in rows}
 
 
 def undelivered(session: Session, member: str, *, limit: int = 200) -> list[str]:

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consortium.exchange.facts import Value
 from consortium.exchange.tables import SharedStateRow
+from consortium.kernel.bulk import insert_rows, upsert_rows
 from consortium.kernel.database import table_of
 
 _T = table_of(SharedStateRow)
@@ -48,25 +49,13 @@ def write(
     session: Session, changed: Mapping[str, tuple[Value, int]], known: frozenset[str]
 ) -> None:
     """Write changed subjects as (value, entry index); `known` are those that had a row."""
-    rows = [
-        {"subject": name, "value": orjson.dumps(value).decode(), "entry": index}
-        for name, (value, index) in changed.items()
-    ]
-    fresh = [row for row in rows if row["subject"] not in known]
-    stale = [
-        {"s": row["subject"], "v": row["value"], "e": row["entry"]}
-        for row in rows
-        if row["subject"] in known
-    ]
-    if fresh:
-        session.execute(insert(_T), fresh)
-    if stale:
-        session.execute(
-            update(_T)
-            .where(_T.c.subject == bindparam("s"))
-            .values(value=bindparam("v"), entry=bindparam("e")),
-            stale,
-        )
+    fresh: list[tuple[str, str, int]] = []
+    stale: list[tuple[str, str, int]] = []
+    for name, (value, index) in changed.items():
+        row = (name, orjson.dumps(value).decode(), index)
+        (stale if name in known else fresh).append(row)
+    insert_rows(session, _T, fresh)
+    upsert_rows(session, _T, stale)
 
 
 class Held:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from chain import leaf as chain_leaf
 from chain.errors import FormatError
 from chain.merkle import leaf_hash as hash_leaf
+from consortium.kernel.bulk import insert_rows
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
 from consortium.kernel.paging import bounded
 from consortium.ledger import clock as clocks
@@ -151,15 +152,11 @@ def append(session: Session, head: Head, new: Sequence[NewLeaf], *, time_ms: int
     stop = head.size + len(new)
     if not new:
         return range(head.size, stop)
-    session.execute(
-        insert(LEAVES),
+    insert_rows(
+        session,
+        LEAVES,
         [
-            {
-                "entry": index,
-                "leaf": one.leaf,
-                "leaf_hash": hash_leaf(one.leaf),
-                "jws_hash": one.jws_hash,
-            }
+            (index, one.leaf, hash_leaf(one.leaf), one.jws_hash)
             for index, one in enumerate(new, head.size)
         ],
     )

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from consortium.contracts.model import answer_min
 from consortium.contracts.permit import quota_taken
-from consortium.contracts.terms import SERVICES, TYPES, from_tree
+from consortium.contracts.terms import SERVICES, TYPES, answer_in
 from consortium.exchange import facts as rules
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
@@ -336,11 +336,12 @@ def _answer_min(contract: Value | None, header: Header, facts: Facts) -> int:
     version = str(contract["version"]) if contract else "0"
     if contract is None or version not in contract["versions"]:
         return model.default_answer_min(facts["urgency"])
-    terms = from_tree(contract["parties"], contract["versions"][version]["terms"])
-    service = terms.service(
-        code=facts["service"], kind="referral", taker=header.sender, provider=header.to[0]
+    answers = answer_in(
+        contract["parties"],
+        contract["versions"][version]["terms"],
+        line=(facts["service"], "referral", header.sender, header.to[0]),
     )
-    return answer_min(terms, service=service, urgency=facts["urgency"])
+    return answer_min(answers, urgency=facts["urgency"])
 
 
 KINDS: Final[list[ExchangeKind]] = [

@@ -39,9 +39,14 @@ def _end_with_parent() -> None:
 
 
 class PostgresServer:
-    """One server, reached by a socket in its own folder. Start it once for a test process."""
+    """One server, reached by a socket in its own folder. Start it once for a test process.
 
-    def __init__(self) -> None:
+    Args:
+        durable: as an installation runs it: what is committed outlasts a power cut.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._durable = durable
         self.folder = Path(tempfile.mkdtemp(prefix="sc-pg-"))
         self._install = _binaries()
         self._as: Mapping[str, Any] = {}
@@ -77,10 +82,10 @@ class PostgresServer:
             raise RuntimeError(f"initdb: {complaint.decode()}")
 
     def _start(self) -> subprocess.Popen[bytes]:
-        settings = (
-            "listen_addresses=", "fsync=off", "full_page_writes=off", "max_connections=200",
-            "wal_level=minimal", "max_wal_senders=0", "autovacuum=off",
-        )  # fmt: skip
+        settings = ["listen_addresses=", "max_connections=200"]
+        if not self._durable:
+            settings += ["fsync=off", "full_page_writes=off", "autovacuum=off"]
+            settings += ["wal_level=minimal", "max_wal_senders=0"]
         options = [part for setting in settings for part in ("-c", setting)]
         with (self.folder / "log").open("wb") as log:
             process = self._run(

@@ -236,6 +236,6 @@ def test_forty_services_fit_one_entry() -> None:
 
 def test_an_uncovered_case_has_a_time_to_answer_too() -> None:
     one = service()
-    assert model.answer_min(terms(one), service=one, urgency="urgent") == 240
-    assert model.answer_min(None, service=None, urgency="emergency") == 30
-    assert timedelta(minutes=model.answer_min(None, service=None, urgency="routine")).days == 1
+    assert model.answer_min(one.answer_min, urgency="urgent") == 240
+    assert model.answer_min({}, urgency="emergency") == 30
+    assert timedelta(minutes=model.answer_min({}, urgency="routine")).days == 1

@@ -13,6 +13,7 @@ from consortium.contracts.terms import (
     URGENCIES,
     Service,
     Terms,
+    answer_in,
     canonical,
     digest,
     document,
@@ -75,6 +76,18 @@ def test_document_and_tree_give_the_same_terms_back(made: Terms) -> None:
 @given(any_terms())
 def test_a_tree_is_what_facts_may_hold(made: Terms) -> None:
     assert check({"terms": tree(made)}, {"terms": tree_rule()}) is None
+
+
+@given(any_terms(), st.sampled_from(SERVICES), st.permutations((*MEMBERS, "stranger")))
+def test_times_to_answer_are_read_in_place_as_from_the_whole(
+    made: Terms, code: str, members: list[str]
+) -> None:
+    lines = {(one.code, one.kind, one.taker, one.provider) for one in made.services}
+    for line in {*lines, (code, "referral", members[0], members[1])}:
+        code, kind, taker, provider = line
+        whole = made.service(code=code, kind=kind, taker=taker, provider=provider)
+        in_place = answer_in(made.parties, tree(made), line=line)
+        assert in_place == (whole.answer_min if whole else {})
 
 
 @given(any_terms(), any_terms())
