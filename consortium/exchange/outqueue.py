@@ -156,7 +156,7 @@ def acks_of(session: Session, members: Sequence[str]) -> dict[str, int]:
     if not members:
         return {}
     rows = session.execute(select(AckRow.member, AckRow.index).where(AckRow.member.in_(members)))
-    return {row.member: row.index for row in rows}
+    return {member: index for member, index in rows}  # noqa: C416 - a Row is no pair
 
 
 def undelivered(session: Session, member: str, *, limit: int = 200) -> list[str]:
