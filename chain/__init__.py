@@ -1,55 +1,42 @@
 """A signed, append-only log in the formats of C2SP, usable without the rest of the product.
 
-Standard library and `cryptography` only; reads no clock, no network and no database.
-Formats: RFC 6962 (tree), C2SP signed-note, tlog-checkpoint, tlog-cosignature, tlog-policy,
-tlog-proof v1, tlog-tiles; leaves as `chain.leaf` defines them.
+Standard library and `cryptography` only. Formats: RFC 6962 (tree), C2SP signed-note v1,
+tlog-checkpoint v1, tlog-cosignature (Ed25519 and ML-DSA-44), tlog-policy, tlog-proof v1,
+tlog-tiles; leaves as `chain.leaf` defines them. What is here is what an outsider needs to check
+or to keep a log; the rest is in the modules by name (`chain.merkle`, `chain.note`, ...).
 """
 
 from chain.checkpoint import Checkpoint
+from chain.checkpoint import parse as parse_checkpoint
+from chain.checkpoint import sign as sign_checkpoint
+from chain.cosignature import check as verify_cosignature
 from chain.cosignature import cosign
-from chain.errors import (
-    ChainError,
-    FormatError,
-    KeyFormatError,
-    PolicyError,
-    ProofError,
-    SignatureError,
-)
-from chain.keys import public_key
+from chain.errors import ChainError
 from chain.leaf import Leaf
 from chain.merkle import (
-    EMPTY_ROOT,
     Frontier,
-    HashReader,
     consistency_proof,
     inclusion_proof,
     leaf_hash,
-    node_hash,
-    root_after,
     verify_consistency,
     verify_inclusion,
 )
-from chain.note import Note, Signer, SigningKey, VerifierKey
+from chain.note import Signer, SigningKey, VerifierKey
+from chain.note import verify as verify_note
 from chain.policy import Policy, Trusted
-from chain.receipt import Checked, Receipt
+from chain.policy import parse as parse_policy
+from chain.receipt import Proof, Receipt
+from chain.receipt import verify as verify_receipt
 from chain.tiles import Tile
 
 __all__ = [
-    "EMPTY_ROOT",
     "ChainError",
-    "Checked",
     "Checkpoint",
-    "FormatError",
     "Frontier",
-    "HashReader",
-    "KeyFormatError",
     "Leaf",
-    "Note",
     "Policy",
-    "PolicyError",
-    "ProofError",
+    "Proof",
     "Receipt",
-    "SignatureError",
     "Signer",
     "SigningKey",
     "Tile",
@@ -59,9 +46,12 @@ __all__ = [
     "cosign",
     "inclusion_proof",
     "leaf_hash",
-    "node_hash",
-    "public_key",
-    "root_after",
+    "parse_checkpoint",
+    "parse_policy",
+    "sign_checkpoint",
     "verify_consistency",
+    "verify_cosignature",
     "verify_inclusion",
+    "verify_note",
+    "verify_receipt",
 ]

@@ -11,7 +11,10 @@ from chain.merkle import EMPTY_ROOT
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a log says of itself. `extensions` are further lines, opaque and not recommended."""
+    """What a log says of itself (C2SP tlog-checkpoint, "Note text").
+
+    `extensions` are further lines, opaque and not recommended.
+    """
 
     origin: str
     size: int
@@ -25,7 +28,7 @@ class Checkpoint:
 
 
 def parse(text: str) -> Checkpoint:
-    """Read the text of a checkpoint strictly.
+    """Read the text of a checkpoint strictly (C2SP tlog-checkpoint, "Note text").
 
     Raises:
         FormatError: `checkpoint.format`; `checkpoint.empty` for a size of zero with another root
@@ -38,7 +41,9 @@ def parse(text: str) -> Checkpoint:
 
 
 def sign(checkpoint: Checkpoint, signers: Sequence[note.Signer]) -> bytes:
-    """Sign a checkpoint as a note; each signature is checked again before it is given out.
+    """Sign a checkpoint as a note (C2SP tlog-checkpoint, "Signatures").
+
+    Each signature is checked again before it is given out.
 
     Raises:
         FormatError: when the checkpoint cannot be read back as it is.

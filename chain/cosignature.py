@@ -32,7 +32,7 @@ class Cosigned:
 
 
 def cosign(text: str, key: note.Signer, *, time_s: int) -> Signature:
-    """Cosign the text of a checkpoint, whose consistency the caller has verified.
+    """Cosign a checkpoint whose consistency was verified (C2SP tlog-cosignature, "Format").
 
     Args:
         text: the checkpoint without its signature lines.
@@ -59,11 +59,12 @@ def cosign(text: str, key: note.Signer, *, time_s: int) -> Signature:
 
 
 def check(text: str, line: Signature, known: Iterable[VerifierKey]) -> Signed:
-    """Check one line on the text of a checkpoint against the cosigners known.
+    """Check one line on the text of a checkpoint (C2SP tlog-cosignature, "Format").
 
     Raises:
         KeyFormatError: `key.kind` when a key is no cosigner's.
-        SignatureError: `note.unknown` when no known cosigner is named, `note.signature`.
+        SignatureError: `note.unknown` when none of the cosigners known is named,
+            `note.signature` when the line is bad.
     """
     for key in known:
         if (_cosigner(key).name, key.key_id) == (line.name, line.key_id):

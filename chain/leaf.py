@@ -40,7 +40,10 @@ _JWS = re.compile(rb"%b\.%b\.%b" % (_PART, _PART, _PART))
 
 @dataclass(frozen=True)
 class Leaf:
-    """A parsed leaf. Made by `parse` or `make`, which check it."""
+    """A parsed leaf, one of the entries of C2SP tlog-tiles, "Log entries".
+
+    Made by `parse` or `make`, which check it against the form above.
+    """
 
     time_ms: int
     code: str

@@ -27,12 +27,12 @@ EMPTY_ROOT = hashlib.sha256(b"").digest()
 
 
 def leaf_hash(entry: bytes) -> bytes:
-    """Hash of one entry."""
+    """Hash of one entry (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x00" + entry).digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """Hash of two children."""
+    """Hash of two children (RFC 6962, 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
@@ -166,12 +166,18 @@ def root(size: int, read: HashReader) -> bytes:
 
 
 def inclusion_proof(index: int, size: int, read: HashReader) -> list[bytes]:
-    """Inclusion proof of entry `index` in the first `size` leaves. Raises as `inclusion_ranges`."""
+    """Inclusion proof of entry `index` in the first `size` leaves (RFC 6962, 2.1.1).
+
+    Raises as `inclusion_ranges`.
+    """
     return [range_hash(start, end, read) for start, end in inclusion_ranges(index, size)]
 
 
 def consistency_proof(old: int, new: int, read: HashReader) -> list[bytes]:
-    """Proof that the first `new` leaves begin with the first `old`. Raises as above."""
+    """Proof that the first `new` leaves begin with the first `old` (RFC 6962, 2.1.2).
+
+    Raises as `consistency_ranges`.
+    """
     return [range_hash(start, end, read) for start, end in consistency_ranges(old, new)]
 
 
@@ -302,7 +308,7 @@ def _sound(code: str, *hashes: bytes) -> None:
 
 
 class Frontier:
-    """The right edge of a growing tree: one complete subtree for each bit of its size.
+    """The right edge of a growing tree (RFC 6962, 2.1): one subtree for each bit of its size.
 
     `hashes` stand largest subtree first. Raises ValueError when their number does not fit.
     """

@@ -40,7 +40,9 @@ _PRIVATE = "PRIVATE+KEY+"
 
 @dataclass(frozen=True, slots=True)
 class VerifierKey:
-    """A public key under a name. `text` is its vkey: name, key id in hex, type and key in base64.
+    """A public key under a name (C2SP signed-note, "Verifier keys").
+
+    `text` is its vkey: name, key id in hex, type and key in base64.
 
     Raises:
         KeyFormatError: for a bad name, an unknown type, or a key that `keys.public_key` refuses.
@@ -148,7 +150,9 @@ def subtree(name: str, *, time_s: int, origin: str, start: int, end: int, root: 
 
 
 class Signer(Protocol):
-    """A private key under a name: in memory, in a file, or in a module that never gives it out.
+    """A private key under a name (C2SP signed-note, "Signatures").
+
+    In memory, in a file, or in a module that never gives it out.
 
     `sign` signs the very bytes with the algorithm of `verifier.kind`; what they must be for a
     cosignature is the business of `chain.cosignature`.
@@ -161,7 +165,7 @@ class Signer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key in memory; `text` is its skey, a secret.
+    """A private key in memory (C2SP signed-note, "Signatures"); `text` is its skey, a secret.
 
     The skey is `PRIVATE+KEY+` name `+` key id in hex `+` base64 of the type and the 32-byte seed,
     as golang.org/x/mod/sumdb/note writes it for 0x01 and transparency-dev/formats for 0x06.
@@ -271,7 +275,7 @@ def lines(data: bytes) -> tuple[Signature, ...]:
 
 
 def verify(data: bytes, known: Iterable[VerifierKey]) -> tuple[Note, tuple[Signed, ...]]:
-    """Read a note and check every signature on it by a known key.
+    """Read a note and check every signature by a known key (C2SP signed-note, "Signatures").
 
     Raises:
         FormatError: `note.format`.

@@ -32,7 +32,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Trusted:
-    """A checkpoint that a log of the policy has signed.
+    """A checkpoint that a log of the policy has signed (C2SP tlog-policy, "What is a 'policy'?").
 
     `log` is the first of the policy's keys on it, `cosigners` gives the time in seconds by the
     policy's name of a witness, `quorum` tells whether these are enough.
@@ -46,7 +46,9 @@ class Trusted:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A parsed policy. `groups` stand in the order in which they were defined.
+    """A parsed policy (C2SP tlog-policy, "Policy file syntax and structure").
+
+    `groups` stand in the order in which they were defined.
 
     `log_urls` and `witness_urls` hold the addresses that the file gives, by log key and by the
     policy's name; what they mean is left to the application.
@@ -108,7 +110,9 @@ def _unknown_log() -> PolicyError:
 
 
 def parse(data: bytes) -> Policy:
-    """Read a policy file. Bytes above 0x7F are opaque, as the specification asks.
+    """Read a policy file (C2SP tlog-policy, "Policy file syntax and structure").
+
+    Bytes above 0x7F are opaque, as the specification asks ("Character set").
 
     Raises:
         FormatError: `policy.format` with the number of the line.

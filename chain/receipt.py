@@ -21,7 +21,9 @@ _CODE = "receipt.format"
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A parsed tlog-proof; nothing in it may be believed before `verify`, `extra` not even then.
+    """A parsed proof (C2SP tlog-proof, "Format").
+
+    Nothing in it may be believed before `verify`, `extra` not even then.
 
     `hashes` lead from the leaf's sibling to the root's child; `extra` is None without the line.
     """
@@ -77,7 +79,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A parsed receipt; nothing in it may be believed before `verify`."""
+    """A parsed receipt, a proof (C2SP tlog-proof, "Format") with the leaf in its extra line.
+
+    Nothing in it may be believed before `verify`.
+    """
 
     index: int
     leaf: bytes

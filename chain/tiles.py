@@ -18,7 +18,10 @@ _PATH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """Hashes `index * 256` and on of tree level `level * 8`; `width` of them, 1 to 256."""
+    """A tile (C2SP tlog-tiles, "Merkle Tree"): `width` hashes, 1 to 256, side by side.
+
+    The first is hash `index * 256` of tree level `level * 8`.
+    """
 
     level: int
     index: int

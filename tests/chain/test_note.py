@@ -1,5 +1,7 @@
 """Signed notes: the public vector, keys under names, and what is refused."""
 
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ KEY = SigningKey("example.com/one", bytes(range(32)))
 OTHER = SigningKey("example.com/two", bytes(range(1, 33)))
 TEXT = "a text\n\nwith an empty line\n"
 SIGNED = note.sign(TEXT, [KEY])
+LINES = note.parse(SIGNED).signatures
 
 
 def test_reference_note() -> None:
@@ -107,6 +110,49 @@ def test_unknown_signatures_are_ignored() -> None:
         note.verify(SIGNED, [])
 
 
+@pytest.mark.parametrize(
+    ("kind", "material", "size"),
+    [
+        (0x02, bytes(91), 72),
+        (0x05, bytes(32), 80),
+        (0xFA, bytes(32), 64),
+        (0xFF, b"example.org/sm2-sm3/v1" + bytes(65), 64),
+    ],
+)
+def test_lines_of_other_types_are_ignored(kind: int, material: bytes, size: int) -> None:
+    """An ECDSA key, a tree head, a type not assigned and one with a long identifier."""
+    key_id = sha256(KEY.name.encode() + b"\n" + bytes([kind]) + material).digest()[:4]
+    line = note.Signature(KEY.name, key_id, b"\x30" * size)
+    vkey = f"{KEY.name}+{key_id.hex()}+{b64(bytes([kind]) + material)}"
+    with pytest.raises(KeyFormatError) as caught:
+        VerifierKey.parse(vkey)
+    assert caught.value.code == "key.kind"
+    for data in (SIGNED + line.line.encode(), note.Note(TEXT, (line, *LINES)).data):
+        assert [one.key for one in note.verify(data, [KEY.verifier])[1]] == [KEY.verifier]
+    with pytest.raises(SignatureError) as unknown:
+        note.verify(note.Note(TEXT, (line,)).data, [KEY.verifier])
+    assert unknown.value.code == "note.unknown"
+
+
+def test_a_key_is_its_name_and_its_id_together() -> None:
+    """Another name with our key id, and our name with another id, are strangers."""
+    bad = bytes(64)
+    strangers = (
+        note.Signature("example.com/another", KEY.verifier.key_id, bad),
+        note.Signature(KEY.name, OTHER.verifier.key_id, bad),
+    )
+    data = note.Note(TEXT, (*strangers, *LINES)).data
+    assert [one.key for one in note.verify(data, [KEY.verifier])[1]] == [KEY.verifier]
+
+
+def test_a_text_may_look_like_signatures_and_the_last_empty_line_parts() -> None:
+    text = f"first\n\n{LINES[0].line}\nlast\n"
+    data = note.sign(text, [KEY])
+    assert note.verify(data, [KEY.verifier])[0].text == text
+    inner = note.parse(SIGNED + b"\n" + LINES[0].line.encode())
+    assert inner.text == SIGNED.decode()
+
+
 def test_one_bad_signature_of_a_known_key_refuses_the_note() -> None:
     read = note.parse(SIGNED)
     bad = note.Signature(KEY.name, KEY.verifier.key_id, bytes(64))
@@ -171,6 +217,11 @@ def test_malformed_notes_are_refused(data: bytes) -> None:
     with pytest.raises(FormatError) as caught:
         note.verify(data, [KEY.verifier])
     assert caught.value.code == "note.format"
+
+
+def test_a_hundred_lines_of_mldsa_fit() -> None:
+    line = note.Signature("regulator.example/mirror", bytes(4), bytes(8 + 2420))
+    assert len(note.parse(note.Note(TEXT, (line,) * 100).data).signatures) == 100
 
 
 def test_sixteen_signatures_and_more_are_read() -> None:
