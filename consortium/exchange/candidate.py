@@ -21,6 +21,7 @@ class Candidate:
 
     `misfit` is what facts or body show by themselves; with one, `facts` are empty. `kind` is None
     where this program does not know it. `final`: its sender no longer waits for a parent.
+    `shown`: whether the body is here; one that is not is not judged.
     """
 
     envelope: Envelope
@@ -30,6 +31,7 @@ class Candidate:
     misfit: Refusal | None
     same: bytes
     final: bool = False
+    shown: bool = True
     names: list[str] = field(default_factory=list)
 
     def name_subjects(self, registry: Registry, time: datetime) -> list[str]:
@@ -56,8 +58,10 @@ def read(raw: bytes, registry: Registry) -> Candidate | Answer:
     return examined(envelope, signed, registry)
 
 
-def examined(envelope: Envelope, signed: Signed, registry: Registry) -> Candidate:
-    """What facts and body show by themselves of an exchange whose JWS has been read."""
+def examined(
+    envelope: Envelope, signed: Signed, registry: Registry, *, shown: bool = True
+) -> Candidate:
+    """What facts, and the body where it is shown, say by themselves; the JWS has been read."""
     kind = registry.kind(signed.header.kind)
     facts: Facts = {}
     misfit: Refusal | None = None
@@ -65,11 +69,12 @@ def examined(envelope: Envelope, signed: Signed, registry: Registry) -> Candidat
         opened = open_checked(kind, signed.header, envelope.facts)
         if isinstance(opened, Refusal):
             misfit = opened
-        elif misfit := _body_misfit(kind, signed, envelope):
+        elif shown and (misfit := _body_misfit(kind, signed, envelope)):
             pass
         else:
             facts = opened
-    return Candidate(envelope, signed, kind, facts, misfit, sameness(signed.header))
+    same = sameness(signed.header)
+    return Candidate(envelope, signed, kind, facts, misfit, same, shown=shown)
 
 
 def _body_misfit(kind: ExchangeKind, signed: Signed, envelope: Envelope) -> Refusal | None:

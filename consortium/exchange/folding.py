@@ -125,13 +125,21 @@ class Folding:
         leaf: bytes,
         verdict: str,
         time: datetime,
+        beside: bool = False,
     ) -> None:
-        """It has its leaf: fold it, put it into its feeds, go on with its chain."""
+        """It has its leaf: fold it, put it into its feeds, go on with its chain.
+
+        Args:
+            beside: it stands under a number of its chain that has a leaf already, which no
+                admission does: it has no row, and its chain does not go on from it.
+        """
         self._put(moved, index)
         self._feed(one, index, journal.hash_leaf(leaf), ok=outcome_of(verdict)[0])
-        self.chains.put(one.signed)
         header = one.signed.header
         self.known.setdefault(header.id, Known(index, verdict, one.same))
+        if beside:
+            return
+        self.chains.put(one.signed)
         self._rows.append(_row(one, index, verdict=verdict, time=time))
 
     def _put(self, moved: Mapping[str, Value], index: int) -> None:

@@ -197,6 +197,18 @@ class BlobUseRow(Base):
     state: Mapped[str] = mapped_column(String(8))
 
 
+class ReplayFindingRow(Base):
+    """Mirror: where the ledger says something else than its own rules (`replay.Finding`)."""
+
+    __tablename__ = "replay_finding"
+    index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
+    aspect: Mapped[str] = mapped_column(String(16), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(64))
+    said: Mapped[str] = mapped_column(String(200))
+    found: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
 class MarkRow(Base):
     """Small facts of this node (restored or not, last link), one value by name."""
 

@@ -23,6 +23,7 @@ from consortium.ledger.clock import Timekeeper, confirm_clock
 from consortium.ledger.store import CHUNK, HEAD, HEADS, LEAF, LEAVES, Entry
 
 __all__ = [
+    "TABLES",
     "Entry",
     "Head",
     "LeafView",
@@ -30,6 +31,7 @@ __all__ = [
     "Timekeeper",
     "append",
     "confirm_clock",
+    "copy",
     "create",
     "entries",
     "find",
@@ -43,6 +45,8 @@ __all__ = [
 ]
 
 ENTRIES_MAX = 1024
+TABLES = (HEADS, LEAVES)
+"""What holds a ledger's leaves, for whoever keeps a copy of it beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +153,20 @@ def append(session: Session, head: Head, new: Sequence[NewLeaf], *, time_ms: int
     start = b"%d " % time_ms
     if time_ms < head.last_ms or not all(one.leaf.startswith(start) for one in new):
         raise ValueError("leaves are appended at one time, not before the last leaf's")
+    return copy(session, head, new, last_ms=time_ms)
+
+
+def copy(session: Session, head: Head, new: Sequence[NewLeaf], *, last_ms: int) -> range:
+    """Append leaves that got their time from another keeper of this ledger; give their indices.
+
+    Args:
+        session: the transaction that holds the head's lock.
+        head: as `lock_head` gave it.
+        last_ms: the latest time of any leaf up to the last of these.
+
+    Raises:
+        RuntimeError, sqlalchemy.exc.IntegrityError: as `append`.
+    """
     stop = head.size + len(new)
     if not new:
         return range(head.size, stop)
@@ -163,7 +181,7 @@ def append(session: Session, head: Head, new: Sequence[NewLeaf], *, time_ms: int
     moved = session.execute(
         update(HEADS)
         .where(HEAD.id == 1, HEAD.size == head.size)
-        .values(size=stop, last_ms=time_ms)
+        .values(size=stop, last_ms=last_ms)
         .returning(HEAD.size)
     ).all()
     if len(moved) != 1:

@@ -162,6 +162,7 @@ class Acts:
     def check(self) -> None:
         """What must hold at rest. A node that lost numbers for good signs nothing, and is told."""
         checks.all_is_well(self.world, but=frozenset(filter(self._waits_to_answer, CLINICS)))
+        checks.replay_agrees(self.world)
 
     def _waits_to_answer(self, name: str) -> bool:
         """Whether a node that lost numbers for good stands before an entry that it must answer."""

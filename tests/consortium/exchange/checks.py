@@ -10,6 +10,7 @@ from consortium.exchange import jws
 from consortium.exchange.commitment import open_facts
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.jws import FIRST_PREV
+from consortium.exchange.recheck import recheck
 from consortium.exchange.tables import (
     EntryRow,
     FeedCursorRow,
@@ -131,6 +132,14 @@ def chains_whole(world: World) -> None:
         assert (row.seq, header.seq, header.prev) == (seq + 1, seq + 1, prev)
         heads[key] = (row.seq, jws.digest_text(raw))
     assert world.restored(HUB) == ""
+
+
+def replay_agrees(world: World) -> None:
+    """Whoever replays leaves and facts comes to every verdict, chain, feed and value again."""
+    report = recheck(world.hub_database, world.registry)
+    assert report.findings == []
+    with world.hub_database.read() as session:
+        assert (report.size, report.halted) == (journal.size(session), "")
 
 
 def all_is_well(world: World, *, but: frozenset[str] = frozenset()) -> None:
