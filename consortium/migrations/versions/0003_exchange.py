@@ -22,6 +22,7 @@ def upgrade() -> None:
     _node_mark()
     _outbox()
     _own_head()
+    _replay_finding()
     _shared_state()
 
 
@@ -212,6 +213,19 @@ def _own_head() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(length=43), nullable=False),
         sa.PrimaryKeyConstraint("node", "lane", name=op.f("pk_own_head")),
+    )
+
+
+def _replay_finding() -> None:
+    op.create_table(
+        "replay_finding",
+        sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("aspect", sa.String(length=16), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("said", sa.String(length=200), nullable=False),
+        sa.Column("found", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "aspect", name=op.f("pk_replay_finding")),
     )
 
 
