@@ -1,4 +1,8 @@
-"""`consortium ledger verify`: the database against itself and against what is kept beside it."""
+"""`consortium ledger verify`: the database against itself, what is kept beside it, and the rules.
+
+Where the node keeps the ledger it is also replayed from entry 0: every verdict is come to again,
+and every row that follows from the entries is compared.
+"""
 
 from collections.abc import Sequence
 
@@ -8,12 +12,14 @@ from consortium import words
 from consortium.cli.app import language, tell
 from consortium.exchange.guard import HubKept, hub_kept
 from consortium.exchange.kept import doubtful_receipts
+from consortium.exchange.recheck import recheck
+from consortium.exchange.replay import Finding
 from consortium.kernel.database import Database
 from consortium.ledger import receipts
 from consortium.ledger.journal import Entry
 from consortium.ledger.verify import Fault, Verified, verify
 from consortium.settings import NodeRole, Settings
-from consortium.wiring import POLICY_FILE
+from consortium.wiring import POLICY_FILE, registry
 
 HOLDS, DIFFERS = 0, 1
 
@@ -36,13 +42,29 @@ def check(settings: Settings) -> int:
                 examine=lambda entries: _against(kept, entries),
             )
             doubtful = list(doubtful_receipts(session, policy))
+        # a tree that does not hold together has said already where to look
+        replayed = None if found.faults else recheck(database, registry())
     finally:
         database.close()
     beyond = (
         [Fault(found.size, "guard", "leaf")] if max(kept.leaves, default=-1) >= found.size else []
     )
     more = [*beyond, *(Fault(one.index, one.table, f"receipt ({one.reason})") for one in doubtful)]
-    return _told(found, [*found.faults, *more])
+    if replayed is None:
+        return _told(found, [*found.faults, *more])
+    code = _told(found, [*more, *map(_fault, replayed.findings)])
+    if replayed.halted != "newer":
+        return code
+    # not gone through to its end, so nobody may take it for sound
+    tell(words.say("cli.ledger.newer", language(), index=replayed.size))
+    return DIFFERS
+
+
+def _fault(one: Finding) -> Fault:
+    """What the replay found: a row that says something else, or an entry against the rules."""
+    if one.aspect == "state":
+        return Fault(one.index, one.kind, f"{one.found} ({one.said})")
+    return Fault(one.index, "replay", f"{one.aspect} ({one.said or '-'} | {one.found or '-'})")
 
 
 def _against(kept: HubKept, entries: Sequence[Entry]) -> list[Fault]:

@@ -58,8 +58,15 @@ class Report:
 
 
 def shown(session: Session, registry: Registry, start: int, *, limit: int) -> list[Shown]:
-    """Entries from an index on as this database keeps them, with open bodies, at most 256."""
-    entries = journal.entries(session, start, limit=min(limit, BATCH_MAX))
+    """Entries from an index on as this database keeps them, with open bodies, at most 256.
+
+    They end before the first that is not there.
+    """
+    entries = [
+        one
+        for index, one in enumerate(journal.entries(session, start, limit=min(limit, BATCH_MAX)))
+        if one.index == start + index
+    ]
     open_kinds = [name for name, kind in registry.kinds.items() if not kind.sealed]
     body = case((_ENTRY.c.kind.in_(open_kinds), _ENTRY.c.body), else_=null())
     kept = {
@@ -94,6 +101,8 @@ def recheck(database: Database, registry: Registry) -> Report:
 
 def _recheck(session: Session, scratch: Database, registry: Registry) -> Report:
     report, size = Report(), journal.size(session)
+    if not size:
+        return report  # a workstation keeps its feed, and no ledger
     while report.size < size and not report.halted:
         page = shown(session, registry, report.size, limit=size - report.size)
         with scratch.write() as own:

@@ -8,12 +8,14 @@ from typer.testing import CliRunner
 
 from consortium.cli.app import app
 from consortium.exchange.guard import HubGuard
-from consortium.exchange.tables import InboxRow
+from consortium.exchange.recheck import Report
+from consortium.exchange.tables import EntryRow, InboxRow, SharedStateRow
 from consortium.kernel.database import Database
 from consortium.ledger import publisher, receipts, store
 from consortium.ledger.tables import TileRow
 from consortium.settings import save
 from tests.consortium.ledger.making import NOW, begin, grow, log_key
+from tests.support import real_world
 from tests.support.databases import SqliteFiles
 
 KEY = log_key()
@@ -24,6 +26,8 @@ def home(sqlite_files: SqliteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A hub's folder with 300 entries, 290 of them published, and its guard beside it."""
     monkeypatch.setenv("LANG", "en_US.UTF-8")
     monkeypatch.setenv("CONSORTIUM_GUARD_DIR", str(tmp_path / "outside"))
+    # these leaves hold no exchanges that could be replayed
+    monkeypatch.setattr("consortium.cli.ledger.recheck", lambda *_: Report(300))
     folder = tmp_path / "hub"
     folder.mkdir()
     save(folder, role="hub")
@@ -105,3 +109,22 @@ def test_verify_names_what_differs(home: Path, plant: object, line: str) -> None
     plant(home)
     code, told = run("verify", "--home", str(home))
     assert (code, told.splitlines()[0]) == (1, line)
+
+
+def test_verify_replays_every_entry(
+    founded_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LANG", "en_US.UTF-8")
+    real_world.copied(founded_home, tmp_path / "home")
+    home = tmp_path / "home" / "hub"
+    code, told = run("verify", "--home", str(home))
+    assert (code, "!!" in told) == (0, False), told
+    with Database(f"sqlite:///{home / 'node.db'}").write() as session:
+        session.execute(
+            update(SharedStateRow).where(SharedStateRow.subject == "charter:").values(value="{}")
+        )
+        session.execute(update(EntryRow).where(EntryRow.index == 2).values(facts=bytes(40)))
+    code, told = run("verify", "--home", str(home))
+    assert code == 1
+    assert "!!  0 shared_state.value (charter:)" in told
+    assert "!!  2 replay.verdict (ok | exchange.facts)" in told
