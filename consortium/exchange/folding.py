@@ -197,5 +197,5 @@ def _row(one: Candidate, index: int, *, verdict: str, time: datetime) -> tuple[o
         verdict,
         time,
         one.envelope.facts,
-        one.envelope.body,
+        one.envelope.body if one.shown else None,
     )
