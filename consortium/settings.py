@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     link_timeout_s: float = Field(default=20.0, gt=0)
     upload_max_bytes: int = Field(default=5 * MIB, ge=1)
     request_max_bytes: int = Field(default=8 * MIB, ge=1)
+    log_signer: str = Field(
+        default="", description="the hub's signer process: its socket; empty: the key file here"
+    )
     backup_hour: int = Field(default=2, ge=0, le=23, description="in the charter's zone")
     backup_dir: Path = Field(default=Path("backups"), description="default: in the folder")
     backups_kept: int = Field(default=14, ge=1)

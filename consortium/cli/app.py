@@ -18,10 +18,12 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 hub_app = typer.Typer(no_args_is_help=True, help="The hub at the city hospital.")
 workstation_app = typer.Typer(no_args_is_help=True, help="A member's workstation.")
 user_app = typer.Typer(no_args_is_help=True, help="People, from the machine itself.")
+log_key_app = typer.Typer(no_args_is_help=True, help="The key that signs the ledger.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Evidence.")
 contract_app = typer.Typer(no_args_is_help=True, help="Terms in plain words.")
 fhir_app = typer.Typer(no_args_is_help=True, help="Records as FHIR.")
 app.add_typer(hub_app, name="hub")
+hub_app.add_typer(log_key_app, name="log-key")
 app.add_typer(workstation_app, name="workstation")
 app.add_typer(user_app, name="user")
 app.add_typer(ledger_app, name="ledger")
@@ -185,6 +187,57 @@ def hub_clock(
         clock.confirm(Settings.read(home), tuple(person or ()))
     else:
         clock.show(Settings.read(home))
+
+
+Keys = Annotated[Path | None, typer.Option(help="The signer's folder; default: the node's own.")]
+
+
+@hub_app.command("signer")
+@told
+def hub_signer(
+    keys: Annotated[Path, typer.Option(help="Folder that holds log.key, and nothing else.")],
+    address: Annotated[str, typer.Option("--socket", help="Where publishers connect.")],
+) -> None:
+    """Sign checkpoints for a hub whose own process never sees the key (setting log_signer)."""
+    from consortium.cli.log_key import sign
+
+    sign(keys, address)
+
+
+@log_key_app.command("show")
+@told
+def log_key_show(home: Home) -> None:
+    """The public keys that sign now."""
+    from consortium.cli import log_key
+
+    log_key.show(Settings.read(home))
+
+
+@log_key_app.command("add")
+@told
+def log_key_add(home: Home, keys: Keys = None) -> None:
+    """Make the key that is to follow; both sign from the next start on. The node is stopped."""
+    from consortium.cli import log_key
+
+    log_key.add(Settings.read(home), keys or home)
+
+
+@log_key_app.command("retire")
+@told
+def log_key_retire(home: Home, keys: Keys = None) -> None:
+    """End the old key once every member's policy names the new one. The node is stopped."""
+    from consortium.cli import log_key
+
+    log_key.retire(Settings.read(home), keys or home)
+
+
+@log_key_app.command("lock")
+@told
+def log_key_lock(home: Home, keys: Keys = None) -> None:
+    """Put the key files under a passphrase. The node is stopped."""
+    from consortium.cli import log_key
+
+    log_key.lock(Settings.read(home), keys or home)
 
 
 @workstation_app.command("join")

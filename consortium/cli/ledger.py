@@ -17,6 +17,7 @@ from consortium.exchange.replay import Finding
 from consortium.kernel.database import Database
 from consortium.ledger import receipts
 from consortium.ledger.journal import Entry
+from consortium.ledger.keys import known_keys
 from consortium.ledger.verify import Fault, Verified, verify
 from consortium.settings import NodeRole, Settings
 from consortium.wiring import POLICY_FILE, registry
@@ -37,7 +38,7 @@ def check(settings: Settings) -> int:
         with database.read() as session:
             found = verify(
                 session,
-                logs=receipts.read_policy(policy).logs,
+                logs=known_keys(settings.home, receipts.read_policy(policy).logs),
                 roots=kept.roots,
                 examine=lambda entries: _against(kept, entries),
             )

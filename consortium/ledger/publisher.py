@@ -16,10 +16,9 @@ from typing import Protocol
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from chain import checkpoint, merkle
+from chain import checkpoint, merkle, note
 from chain.checkpoint import Checkpoint
 from chain.errors import ChainError
-from chain.note import VerifierKey
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.ledger import store, tilework
@@ -39,11 +38,12 @@ class Guard(Protocol):
 
 
 class LogSigner(Protocol):
-    """The log's key (`keys.LogKey`)."""
+    """The log's keys (`keys.LogKey`): one, and during a change its successor."""
 
     @property
-    def verifier(self) -> VerifierKey: ...
-    def sign(self, message: bytes) -> bytes: ...
+    def origin(self) -> str: ...
+    @property
+    def signers(self) -> Sequence[note.Signer]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def publish(
     if end <= base.size:
         return None
     root, rows = _grow(base, fresh, end=end)
-    published = _signed(Checkpoint(signer.verifier.name, end, root), signer, now=now)
+    published = _signed(Checkpoint(signer.origin, end, root), signer, now=now)
     guard.checkpoint(end, root)
     return _store(database, published, rows, previous=base.size)
 
@@ -141,10 +141,10 @@ def _grow(base: _Base, fresh: Sequence[Entry], *, end: int) -> tuple[bytes, list
 
 def _signed(head: Checkpoint, signer: LogSigner, *, now: datetime) -> Published:
     try:
-        note = checkpoint.sign(head, [signer])
+        signed = checkpoint.sign(head, signer.signers)
     except ChainError as fault:
         raise Refusal(RefusalKind.UNAVAILABLE, "ledger.signer", reason=fault.code) from fault
-    return Published(head.size, head.root, note, now)
+    return Published(head.size, head.root, signed, now)
 
 
 def _store(

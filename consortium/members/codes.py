@@ -8,8 +8,9 @@ import re
 import secrets
 from dataclasses import dataclass, field
 
+from consortium.kernel import box
 from consortium.kernel.errors import invalid
-from consortium.members import box, statements
+from consortium.members import statements
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _LOOKALIKES = str.maketrans("OIL", "011")

@@ -13,7 +13,7 @@ from consortium.exchange.outbox import Draft
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
 from consortium.kernel.ids import new_id
 from consortium.ledger import journal
-from consortium.ledger.keys import make_log_key
+from consortium.ledger.keys import LOG_KEY_FILE, make_log_key
 from consortium.members import charter as charters
 from consortium.members import codes, details, invitations, joining, kinds, model, people
 from consortium.members.charter import Charter
@@ -35,7 +35,6 @@ from consortium.ports import Reply
 from consortium.settings import NodeRole, Settings
 
 LEAD = "lead"
-LOG_KEY_FILE = "log.key"
 _ROUNDS = 20
 _FIELDS = {
     "consortium": {"name_zh", "name_en", "phone", "address", "passphrase"},

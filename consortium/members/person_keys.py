@@ -7,9 +7,10 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from consortium.exchange import state
+from consortium.kernel import box
 from consortium.kernel.errors import conflict
 from consortium.kernel.ids import UserId
-from consortium.members import box, model, statements
+from consortium.members import model, statements
 from consortium.members.keyring import Keyring
 from consortium.members.keys import SeedSigner
 from consortium.members.statements import KEY_BYTES, b64, canonical

@@ -16,10 +16,10 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from consortium.exchange import state
+from consortium.kernel import box
 from consortium.kernel.errors import Refusal, RefusalKind, forbidden, invalid
 from consortium.kernel.system import write_durably
 from consortium.kernel.time import from_ms, to_ms
-from consortium.members import box
 from consortium.members.keys import KeyFolder, SeedSigner
 from consortium.members.statements import KEY_BYTES, b64, canonical
 

@@ -1,13 +1,12 @@
 """Fits the parts of one node together: the only room that sees adapters."""
 
-from consortium.wiring.building import LOG_KEY_FILE, POLICY_FILE, build, local_identities
+from consortium.wiring.building import POLICY_FILE, build, local_identities
 from consortium.wiring.links import HttpLink, InProcessLink, SystemClock
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 from consortium.wiring.starting import refuse_behind_guard, start_checks
 
 __all__ = [
-    "LOG_KEY_FILE",
     "POLICY_FILE",
     "HttpLink",
     "Hub",

@@ -18,7 +18,8 @@ from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
-from consortium.ledger.keys import load_log_key
+from consortium.ledger.keys import load_log_keys
+from consortium.ledger.signing import remote_log_key
 from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
 from consortium.members.seal import Seals
@@ -30,7 +31,6 @@ from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 
 POLICY_FILE = "policy"
-LOG_KEY_FILE = "log.key"
 
 
 def build(settings: Settings, *, clock: Clock | None = None, link: Link | None = None) -> Node:
@@ -125,7 +125,9 @@ def _hub(node: Node) -> Hub:
         queries=queries(),
         more=_joining(node),
     )
-    return Hub(admission, desk, guard, load_log_key(node.settings.home / LOG_KEY_FILE))
+    address = node.settings.log_signer
+    log = remote_log_key(address) if address else load_log_keys(node.settings.home)
+    return Hub(admission, desk, guard, log)
 
 
 def _joining(node: Node) -> dict[str, Handler]:

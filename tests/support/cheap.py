@@ -7,7 +7,8 @@ import pytest
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from consortium.members import box, passwords
+from consortium.kernel import box
+from consortium.members import passwords
 
 _REAL = (box._PASSES, box._MEMORY_KIB, passwords._hasher)
 _CHEAP = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=64, parallelism=1),))

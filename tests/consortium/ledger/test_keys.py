@@ -8,8 +8,10 @@ import pytest
 from chain import note
 from chain.note import SigningKey
 from consortium.kernel.errors import Refusal
+from consortium.ledger import keys
 from consortium.ledger.keys import LogKey, load_log_key, make_log_key
 from tests.consortium.ledger.making import ORIGIN, log_key
+from tests.support.cheap import least_cost
 
 
 def test_made_and_loaded(tmp_path: Path) -> None:
@@ -78,3 +80,92 @@ def test_origins_and_keys_that_cannot_be_used(tmp_path: Path) -> None:
 def test_the_vkey_is_the_one_that_c2sp_writes() -> None:
     vkey = "hub.example/ledger+0b2a77d7+AYqI4910CfGV/VLbLTy6XXLKZwm/HZQSG/N0iAG0D29c"
     assert log_key().vkey == vkey
+
+
+# ---------------------------------------------------------------- under a passphrase
+
+
+def test_a_key_under_a_passphrase(tmp_path: Path) -> None:
+    path = tmp_path / "log.key"
+    with least_cost():
+        made = make_log_key(path, origin=ORIGIN)
+        plain = path.read_text()
+        keys.lock_log_key(path, passphrase="a long secret")
+        assert SigningKey.parse(plain.strip()).text.split("+")[-1] not in path.read_text()
+        assert load_log_key(path, passphrase=lambda: "a long secret").vkey == made.vkey
+        for ask, code in ((None, "key_locked"), (lambda: "another one", "key_passphrase")):
+            with pytest.raises(Refusal) as caught:
+                load_log_key(path, passphrase=ask)
+            assert caught.value.code == f"ledger.{code}"
+        # bound to its origin: a key cannot be passed off as another log's
+        path.write_text(path.read_text().replace(ORIGIN, "other.example"))
+        with pytest.raises(Refusal) as caught:
+            load_log_key(path, passphrase=lambda: "a long secret")
+        assert caught.value.code == "ledger.key_passphrase"
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_credentials_folder_comes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, given = tmp_path / "home", tmp_path / "given"
+    with least_cost():
+        own = make_log_key(home / "log.key", origin=ORIGIN)
+        other = make_log_key(given / "log.key", origin=ORIGIN)
+        keys.lock_log_key(given / "log.key", passphrase="a long secret")
+        (given / "log.passphrase").write_text("a long secret\n")
+        assert keys.load_log_keys(home).vkey == own.vkey
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(given))
+        assert keys.load_log_keys(home).vkey == other.vkey
+
+
+# ---------------------------------------------------------------- a change of keys
+
+
+def test_old_and_new_key_sign_until_the_old_one_is_retired(tmp_path: Path) -> None:
+    old = make_log_key(tmp_path / "log.key", origin=ORIGIN)
+    with pytest.raises(Refusal) as caught:
+        keys.retire_log_key(tmp_path, trusted=[old.verifier])
+    assert caught.value.code == "ledger.key_alone"
+    both = keys.add_log_key(tmp_path)
+    with pytest.raises(Refusal) as caught:
+        keys.add_log_key(tmp_path)
+    assert caught.value.code == "ledger.key_exists"
+    loaded = keys.load_log_keys(tmp_path)
+    assert [one.vkey for one in loaded.signers] == [one.vkey for one in both.signers]
+    new = both.signers[1]
+    signed = note.sign("text\n", loaded.signers)
+    for one in (old, new):
+        assert note.verify(signed, [one.verifier])[0].text == "text\n"
+    with pytest.raises(Refusal) as caught:
+        keys.retire_log_key(tmp_path, trusted=[old.verifier])
+    assert caught.value.code == "ledger.key_unknown"
+    left = keys.retire_log_key(tmp_path, trusted=[old.verifier, new.verifier])
+    assert [one.vkey for one in left.signers] == [new.vkey]
+    assert keys.known_keys(tmp_path) == (old.verifier, new.verifier)
+    assert not (tmp_path / "log-next.key").exists()
+    assert [one.vkey for one in keys.load_log_keys(tmp_path).signers] == [new.vkey]
+
+
+def test_a_successor_lies_under_the_same_passphrase(tmp_path: Path) -> None:
+    with least_cost():
+        make_log_key(tmp_path / "log.key", origin=ORIGIN, passphrase="a long secret")
+        (tmp_path / "log.passphrase").write_text("a long secret")
+        made = keys.add_log_key(tmp_path)
+        assert (tmp_path / "log-next.key").read_bytes().startswith(b"sharing-chain-log-key/1 ")
+        assert [one.vkey for one in keys.load_log_keys(tmp_path).signers] == [
+            one.vkey for one in made.signers
+        ]
+
+
+def test_a_successor_of_another_log_is_none(tmp_path: Path) -> None:
+    make_log_key(tmp_path / "log.key", origin=ORIGIN)
+    make_log_key(tmp_path / "log-next.key", origin="other.example")
+    with pytest.raises(Refusal) as caught:
+        keys.load_log_keys(tmp_path)
+    assert caught.value.code == "ledger.key_file"
+    (tmp_path / "log.vkeys").write_text("nonsense\n")
+    with pytest.raises(Refusal) as caught:
+        keys.known_keys(tmp_path)
+    assert caught.value.code == "ledger.key_file"

@@ -335,6 +335,11 @@ def test_a_ledger_shorter_than_its_checkpoint(database: Database) -> None:
 def test_a_bad_signature_is_never_published(database: Database) -> None:
     class Worn:
         verifier = KEY.verifier
+        origin = KEY.origin
+
+        @property
+        def signers(self) -> list["Worn"]:
+            return [self]
 
         def sign(self, message: bytes) -> bytes:
             return flip(KEY.sign(message))

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from consortium.kernel import box
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.members import box, passwords
+from consortium.members import passwords
 from consortium.members.keys import Age, KeyFolder
 from consortium.members.recovery import Recovery
 from consortium.members.seal import PAUSE, SealFile, Seals
