@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import select
+from sqlalchemy import and_, not_, select
 from sqlalchemy.orm import Session
 
 from consortium.exchange import blobs, jws, outqueue, received, replies, restored
@@ -25,12 +25,13 @@ from consortium.exchange.received import FeedBroken, Item
 from consortium.exchange.replies import Given, Page
 from consortium.exchange.settling import Place, settle, take_back
 from consortium.exchange.tables import AckRow, InboxRow, MarkRow, OutboxRow
+from consortium.exchange.witnessing import Witnessing
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, conflict
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import from_ms, to_ms
-from consortium.ledger import journal, receipts, witness
+from consortium.ledger import journal, receipts
 from consortium.ports import Clock, LinkDown, Wake
 
 _RECEIPTS_AT_ONCE = 128
@@ -79,6 +80,10 @@ class Courier:
     wake: Wake
     policy: bytes
     state: LinkState = field(default_factory=LinkState)
+    witnessing: Witnessing = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.witnessing = Witnessing(self.database, self.identity, self.policy)
 
     @property
     def member(self) -> str:
@@ -231,18 +236,19 @@ class Courier:
     def _pull(self, done: Done, now: datetime) -> int:
         taken = 0
         while True:
+            seen = self.witnessing.seen(now)
             with self.database.read() as session:
                 after = self.inbox.number(session, self.member)
-                seen = witness.checkpoint_view(session)
-                size = seen.size if seen is not None else 0
+                ledger = self.witnessing.asks(session, seen)
                 wanted = self._receipts_wanted(session)
                 recipients = outqueue.undelivered(session, self.member)
                 acks = outqueue.acks_of(session, recipients)
             body = self.caller.request(
-                "/sync/pull", [], after=after, size=size, receipts=wanted, acks=recipients
+                "/sync/pull", [], after=after, receipts=wanted, acks=recipients, **ledger
             )
             page = replies.page(body)
             self._compare_clocks(page.time_ms)
+            self.witnessing.told(page)
             if seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks):
                 return taken
             for item in page.items:
@@ -250,7 +256,8 @@ class Courier:
                     self._take(session, item, now)
                 taken += 1
             with self.database.write() as session:
-                done.receipts += self._news(session, page, size, now)
+                done.receipts += self._news(session, page, ledger["size"], now)
+            self.witnessing.cosign(page, clock_off_s=self.state.clock_off_s, now=now)
             if not page.more:
                 return taken
 
@@ -264,9 +271,11 @@ class Courier:
             raise conflict("sync.feed") from broken
 
     def _receipts_wanted(self, session: Session) -> list[int]:
+        """Entries without a receipt, or with one that by now can name its witnesses."""
+        late = and_(InboxRow.receipt.is_not(None), InboxRow.index >= self.witnessing.witnessed)
         rows = session.scalars(
             select(InboxRow.index)
-            .where(InboxRow.member == self.member, InboxRow.receipt.is_(None))
+            .where(InboxRow.member == self.member, InboxRow.witnessed.is_(False), not_(late))
             .order_by(InboxRow.index)
             .limit(_RECEIPTS_AT_ONCE)
         )
@@ -278,12 +287,8 @@ class Courier:
         if page.running and page.running != b64(cursor.running):
             session.merge(MarkRow(name="alarm:feed", value="differs"))
             self.state.trouble = "sync.feed"
-        if page.checkpoint and seen == _seen_size(session):
-            view = witness.advance(
-                session, page.checkpoint, page.consistency, policy_bytes=self.policy, now=now
-            )
-            if isinstance(view, Refusal):
-                self.state.trouble = view.code
+        if code := self.witnessing.take(session, page, seen=seen, now=now):
+            self.state.trouble = code
         news = sum(self._keep_receipt(session, index, raw) for index, raw in page.receipts.items())
         for member, index in page.acks.items():
             known = session.get(AckRow, member)
@@ -297,12 +302,15 @@ class Courier:
         if row is None:
             return False
         try:
-            receipts.check(raw, self.policy, expect_leaf=row.leaf)
+            rules = self.witnessing.rules(session)
+            witnessed = receipts.check(raw, rules, expect_leaf=row.leaf).quorum
         except Refusal as refusal:
             row.alarm = refusal.code
             self.state.trouble = refusal.code
             return False
-        row.receipt = raw
+        if row.receipt is not None and not witnessed:
+            return False
+        row.receipt, row.witnessed = raw, witnessed
         own = session.get(OutboxRow, row.exchange)
         # an exchange signed again after a loss has one receipt for each of its leaves
         if own is not None and own.index == index:
@@ -382,8 +390,3 @@ class Courier:
                     blobs.tried(session, digest, now=now)
             moved += whole
         return moved
-
-
-def _seen_size(session: Session) -> int:
-    view = witness.checkpoint_view(session)
-    return view.size if view is not None else 0

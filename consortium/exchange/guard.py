@@ -251,3 +251,39 @@ class HubGuard:
 
     def close(self) -> None:
         os.close(self._handle)
+
+
+class WitnessGuard:
+    """The two copies of what one node has cosigned last: the size, and the checkpoint as signed.
+
+    A database that is behind it was restored, and takes its view from here: no node ever cosigns a
+    tree that is smaller than one that it has cosigned (C2SP tlog-witness, rollback).
+    """
+
+    def __init__(self, node: str, *, inside: Path, outside: Path) -> None:
+        self._paths = (inside / f"{node}.witness", outside / f"{node}.witness")
+        found = [kept for path in self._paths if (kept := _cosigned(path)) is not None]
+        self.size, self.note = max(found, default=(0, b""))
+
+    def advance(self, size: int, note: bytes) -> None:
+        """Keep a checkpoint in both places, fsynced, before it is cosigned.
+
+        Raises:
+            ValueError: it is smaller than the one kept.
+        """
+        if size < self.size:
+            raise ValueError("a witness never goes back")
+        if (size, note) == (self.size, self.note) and all(path.exists() for path in self._paths):
+            return
+        content = orjson.dumps({"size": size, "note": note.decode()})
+        for path in self._paths:
+            write_durably(path, content)
+        self.size, self.note = size, note
+
+
+def _cosigned(path: Path) -> tuple[int, bytes] | None:
+    try:
+        value = orjson.loads(path.read_bytes())
+        return int(value["size"]), str(value["note"]).encode()
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import blobs, feed, jws, state
+from consortium.exchange import blobs, feed, jws, state, witness_desk
 from consortium.exchange.admission import Admission
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
@@ -35,7 +35,7 @@ from consortium.exchange.tables import ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.time import to_ms
-from consortium.ledger import journal, publisher, receipts
+from consortium.ledger import journal, receipts
 from consortium.ports import Clock, Reply
 
 Handler = Callable[[bytes], Reply]
@@ -162,6 +162,8 @@ class HubDesk:
     def _pull(self, body: bytes) -> Reply:
         with self._database.read() as session:
             member, statement, _ = self._opened(session, "/sync/pull", body, most=0)
+        witness_desk.take(self._database, member, statement, now=self._clock.now())
+        with self._database.read() as session:
             after = _number(statement, "after")
             items = feed.page(session, member, after=after, limit=256, most_bytes=PULL_MAX_BYTES)
             leaves = journal.leaves(session, [item.index for item in items])
@@ -198,18 +200,14 @@ class HubDesk:
         acks = state.read_many(
             session, [f"ack:{one}" for one in members[:_MEMBERS_MAX] if TOKEN.fullmatch(one)]
         )
-        seen = _number(statement, "size")
-        newest = publisher.latest(session)
         return {
-            "checkpoint": newest.note.decode() if newest is not None else "",
-            "consistency": [
-                b64(one)
-                for one in (
-                    receipts.consistency(session, old=seen, new=newest.size)
-                    if newest is not None and 0 < seen < newest.size
-                    else ()
-                )
-            ],
+            **witness_desk.news(
+                session,
+                member,
+                statement,
+                seen=_number(statement, "size"),
+                now=self._clock.now(),
+            ),
             "receipts": {str(index): b64(raw) for index, raw in found.items()},
             "acks": {name.partition(":")[2]: value["index"] for name, value in acks.items()},
         }

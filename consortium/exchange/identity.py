@@ -3,8 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from consortium.exchange.guard import NodeGuard
+from consortium.exchange.guard import NodeGuard, WitnessGuard
 from consortium.ports import Signer
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessPart:
+    """What makes a node a witness of the log: its cosigning key, the guard of what it cosigned."""
+
+    signer: Signer
+    guard: WitnessGuard
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +21,7 @@ class Identity:
 
     A workstation holds one; the hub holds the consortium (whose unattended kinds the hub's node
     signs) and the lead hospital. `unseal` are age identities that open bodies, newest first.
+    `witness` is None at the hub.
     """
 
     member: str
@@ -20,6 +29,7 @@ class Identity:
     signer: Signer
     unseal: Sequence[str]
     guard: NodeGuard
+    witness: WitnessPart | None = None
 
 
 @dataclass(frozen=True, slots=True)

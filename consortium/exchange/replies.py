@@ -5,7 +5,7 @@ A clinic's link may end at a sign-in page of its provider, which answers everyth
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -37,11 +37,21 @@ class Page:
     acks: dict[str, int]
     time_ms: int
     """The hub's clock as it answered."""
+    cosign: bool = False
+    """Whether the hub asks for a cosignature on this checkpoint."""
+    cosigned: int = 0
+    """The size of this node's newest cosignature that the hub holds."""
+    witnessed: int = 0
+    """The size of the newest checkpoint that met the policy's quorum; 0 while none has."""
+    heard: Mapping[int, list[bytes]] = field(default_factory=dict)
+    """Proofs between the checkpoint and sizes that were heard past the hub."""
 
     def nothing_new(self, *, checkpoint: bytes, acks: Mapping[str, int]) -> bool:
         """Whether it brings nothing but what is known here: most polls do, and write nothing."""
         return (
             not self.items
+            and not self.cosign
+            and not self.heard
             and not self.receipts
             and self.checkpoint in (b"", checkpoint)
             and dict(acks) == self.acks
@@ -74,6 +84,13 @@ def page(body: bytes) -> Page:
             receipts={int(index): unb64(str(raw)) for index, raw in meta["receipts"].items()},
             acks={str(member): int(index) for member, index in meta["acks"].items()},
             time_ms=int(meta["time_ms"]),
+            cosign=bool(meta["cosign"]),
+            cosigned=int(meta["cosigned"]),
+            witnessed=int(meta["witnessed"]),
+            heard={
+                int(size): [unb64(str(one)) for one in proof]
+                for size, proof in meta["heard"].items()
+            },
         )
 
 

@@ -136,6 +136,7 @@ class InboxRow(Base):
         Index("ix_inbox_case", "member", "case_id", "entry"),
         Index("ix_inbox_exchange", "exchange"),
         Index("ix_inbox_state", "member", "state", "entry"),
+        Index("ix_inbox_witnessed", "member", "witnessed", "entry"),
     )
     member: Mapped[str] = mapped_column(String(64), primary_key=True)
     index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
@@ -152,6 +153,7 @@ class InboxRow(Base):
     state: Mapped[str] = mapped_column(String(8))
     alarm: Mapped[str] = mapped_column(String(64), default="")
     receipt: Mapped[bytes | None] = mapped_column(LargeBinary)
+    witnessed: Mapped[bool] = mapped_column(default=False)
 
 
 class FeedCursorRow(Base):

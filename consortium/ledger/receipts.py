@@ -8,13 +8,26 @@ from itertools import chain
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from chain import merkle, policy
+from chain import merkle
 from chain import receipt as chain_receipt
 from chain.errors import ChainError
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.time import from_ms
-from consortium.ledger import journal, store, tilework
+from consortium.ledger import cosignatures, journal, policies, store, tilework
+from consortium.ledger.policies import policy_text, read_policy
 from consortium.ledger.tables import SeenRow
+
+__all__ = [
+    "RECEIPTS_MAX",
+    "Checked",
+    "check",
+    "consistency",
+    "policy_text",
+    "read_policy",
+    "receipt",
+    "receipts",
+    "seen_size",
+]
 
 RECEIPTS_MAX = 256
 
@@ -38,6 +51,8 @@ class Checked:
     proof: tuple[bytes, ...]
     root: bytes
     cosigners: Mapping[str, datetime]
+    quorum: bool
+    """Whether the witnesses are as many as the policy asks; False also where it asks for none."""
 
 
 def receipt(session: Session, index: int) -> bytes | None:
@@ -46,7 +61,7 @@ def receipt(session: Session, index: int) -> bytes | None:
 
 
 def receipts(session: Session, indices: Iterable[int]) -> dict[int, bytes]:
-    """Receipts of several entries under the newest checkpoint, in a few queries.
+    """Receipts of several entries: under the newest witnessed checkpoint, else the newest.
 
     Those that no checkpoint covers yet are left out.
 
@@ -57,21 +72,31 @@ def receipts(session: Session, indices: Iterable[int]) -> dict[int, bytes]:
     wanted = sorted(set(indices))
     if len(wanted) > RECEIPTS_MAX:
         raise ValueError(f"at most {RECEIPTS_MAX} receipts at once")
-    last = store.newest(session)
-    covered = [index for index in wanted if last is not None and 0 <= index < last.size]
-    if last is None or not covered:
+    last = cosignatures.latest(session)
+    sure = cosignatures.witnessed(session)
+    found: dict[int, bytes] = {}
+    for head in (sure, last):
+        if head is not None:
+            covered = [at for at in wanted if at not in found and 0 <= at < head.size]
+            found |= _under(session, head, covered)
+    return found
+
+
+def _under(session: Session, head: store.Published, indices: Sequence[int]) -> dict[int, bytes]:
+    """Receipts of entries under one checkpoint, in a few queries."""
+    if not indices:
         return {}
-    leaves = journal.leaves(session, covered)
-    ranges = [merkle.inclusion_ranges(index, last.size) for index in covered]
+    leaves = journal.leaves(session, indices)
+    ranges = [merkle.inclusion_ranges(index, head.size) for index in indices]
     read = _reader(session, chain.from_iterable(ranges))
     return {
         index: chain_receipt.Receipt(
             index=index,
             leaf=leaves[index],
             proof=tuple(merkle.range_hash(start, end, read) for start, end in parts),
-            checkpoint=last.note,
+            checkpoint=head.note,
         ).data
-        for index, parts in zip(covered, ranges, strict=True)
+        for index, parts in zip(indices, ranges, strict=True)
     }
 
 
@@ -94,32 +119,15 @@ def seen_size(session: Session) -> int:
     return session.scalar(select(func.max(SeenRow.size))) or 0
 
 
-def policy_text(vkey: str, *more: str) -> bytes:
-    """A policy (C2SP tlog-policy) that trusts one log, and no witness but by further lines.
-
-    Raises:
-        Refusal: `ledger.policy` when it does not read back as a policy.
-    """
-    lines = (f"log {vkey}", *more) if more else (f"log {vkey}", "quorum none")
-    text = "".join(f"{line}\n" for line in lines).encode()
-    read_policy(text)
-    return text
-
-
-def read_policy(data: bytes) -> policy.Policy:
-    """Read a policy file. Raises Refusal `ledger.policy`."""
-    try:
-        return policy.parse(data)
-    except ChainError as fault:
-        raise invalid("ledger.policy", reason=fault.code) from fault
-
-
 def check(data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None) -> Checked:
-    """Check a receipt exactly as `python -m chain receipt FILE --policy P` does.
+    """Check a receipt as `python -m chain receipt FILE --policy P` does, but for its quorum.
+
+    In the product a receipt that the log has signed and too few witnesses is valid and says so
+    (`quorum`); the command refuses it, as C2SP tlog-proof asks.
 
     Args:
         data: the receipt file.
-        policy_bytes: the policy pinned at joining, never one that came with the receipt.
+        policy_bytes: the policy in force, never one that came with the receipt.
         expect_leaf: the leaf that this node holds for the entry.
 
     Raises:
@@ -128,7 +136,7 @@ def check(data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None)
     """
     rules = read_policy(policy_bytes)
     try:
-        held = chain_receipt.verify(data, rules, expect_leaf=expect_leaf)
+        held = chain_receipt.examine(data, rules, expect_leaf=expect_leaf)
     except ChainError as fault:
         raise invalid("ledger.receipt", reason=fault.code) from fault
     head = held.trusted.checkpoint
@@ -144,6 +152,7 @@ def check(data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None)
         proof=held.receipt.proof,
         root=head.root,
         cosigners={name: from_ms(time_s * 1000) for name, time_s in held.trusted.cosigners.items()},
+        quorum=policies.asks(rules) and held.trusted.quorum,
     )
 
 

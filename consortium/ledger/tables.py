@@ -6,7 +6,15 @@ row, so that `ledger verify` finds one changed bit anywhere.
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, Integer, LargeBinary, SmallInteger, String
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from consortium.kernel.database import Base, Instant
@@ -98,3 +106,43 @@ class EvidenceRow(Base):
     proof: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime] = mapped_column(Instant, index=True)
     checksum: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class CosignatureRow(Base):
+    """Hub: a witness's line on a published checkpoint, verified; its newest and few others."""
+
+    __tablename__ = "ledger_cosignature"
+    __table_args__ = (CheckConstraint("size > 0", name="size"),)
+    witness: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    line: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
+class OwnCosignatureRow(Base):
+    """Witness: the newest line that this node made for a log, until the hub has it."""
+
+    __tablename__ = "ledger_own_cosignature"
+    origin: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    line: Mapped[str] = mapped_column(Text)
+
+
+class PolicyRow(Base):
+    """A trust policy that the consortium put on the ledger under its seal."""
+
+    __tablename__ = "ledger_policy"
+    index: Mapped[int] = mapped_column("entry", _INDEX, primary_key=True, autoincrement=False)
+    text: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[datetime] = mapped_column(Instant)
+
+
+class HeardRow(Base):
+    """A signed checkpoint heard past the hub, to be proven at the next sync."""
+
+    __tablename__ = "ledger_heard"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    tried: Mapped[int] = mapped_column(SmallInteger)
+    at: Mapped[datetime] = mapped_column(Instant)

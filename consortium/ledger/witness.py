@@ -12,13 +12,13 @@ from datetime import datetime
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
-from chain import merkle
+from chain import checkpoint, merkle
+from chain import note as chain_note
 from chain.checkpoint import Checkpoint
 from chain.errors import ChainError, ProofError
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.paging import bounded
-from consortium.ledger import store
-from consortium.ledger.receipts import read_policy
+from consortium.ledger import policies, store
 from consortium.ledger.tables import EvidenceRow, SeenRow
 
 EVIDENCE_MAX = 1000
@@ -75,7 +75,7 @@ def advance(
         session: the transaction in which the view, or the evidence, is written.
         note: the signed checkpoint.
         proof: consistency proof from the size seen (0 at first) to the checkpoint's size.
-        policy_bytes: the policy pinned at joining.
+        policy_bytes: the policy in force; its log must have signed, its witnesses need not.
         now: when it was seen.
 
     Returns:
@@ -87,22 +87,41 @@ def advance(
         Refusal: `ledger.policy` when the policy cannot be read.
     """
     try:
-        head = read_policy(policy_bytes).trust(note).checkpoint
+        head = policies.read_policy(policy_bytes).examine(note).checkpoint
     except ChainError as fault:
         return invalid("ledger.note", reason=fault.code)
     held = _held(session, head.origin)
     if held is not None and (code := _misfit(held, head, proof)):
         sound = len(proof) <= merkle.PROOF_MAX and all(len(h) == merkle.HASH_BYTES for h in proof)
-        _keep(session, Evidence(code, held.note, note, tuple(proof) if sound else (), now))
+        keep(session, Evidence(code, held.note, note, tuple(proof) if sound else (), now))
         return conflict(code, held=held.size, offered=head.size)
     view = View(head.origin, head.size, head.root, note, now)
-    values = {"size": view.size, "root": view.root, "note": view.note, "seen_at": view.seen_at}
-    values["checksum"] = store.checksum(view.origin, *values.values())
-    if held is None:
-        session.execute(insert(SeenRow).values(origin=view.origin, **values))
-    else:
-        session.execute(update(SeenRow).where(SeenRow.origin == view.origin).values(**values))
+    _put(session, view, fresh=held is None)
     return view
+
+
+def take_back(session: Session, note: bytes, *, policy_bytes: bytes, now: datetime) -> None:
+    """Take the view from this node's guard, which is ahead of a database that was restored.
+
+    Nothing is taken that the policy in force does not know: the feed brings a later one.
+    """
+    try:
+        head = policies.read_policy(policy_bytes).examine(note).checkpoint
+    except ChainError:
+        return
+    held = _held(session, head.origin)
+    if held is None or held.size < head.size:
+        view = View(head.origin, head.size, head.root, note, now)
+        _put(session, view, fresh=held is None)
+
+
+def same(view: View, note: bytes) -> bool:
+    """Whether a signed checkpoint is the one that this node has verified."""
+    try:
+        head = checkpoint.parse(chain_note.parse(note).text)
+    except ChainError:
+        return False
+    return (head.origin, head.size, head.root) == (view.origin, view.size, view.root)
 
 
 def evidence(session: Session, *, limit: int = 50) -> list[Evidence]:
@@ -121,6 +140,15 @@ def evidence(session: Session, *, limit: int = 50) -> list[Evidence]:
     return [
         Evidence(code, held, offered, _split(proof), at) for code, held, offered, proof, at in rows
     ]
+
+
+def _put(session: Session, view: View, *, fresh: bool) -> None:
+    values = {"size": view.size, "root": view.root, "note": view.note, "seen_at": view.seen_at}
+    values["checksum"] = store.checksum(view.origin, *values.values())
+    if fresh:
+        session.execute(insert(SeenRow).values(origin=view.origin, **values))
+    else:
+        session.execute(update(SeenRow).where(SeenRow.origin == view.origin).values(**values))
 
 
 def _held(session: Session, origin: str) -> View | None:
@@ -146,7 +174,8 @@ def _misfit(held: View, head: Checkpoint, proof: Sequence[bytes]) -> str:
     return ""
 
 
-def _keep(session: Session, found: Evidence) -> None:
+def keep(session: Session, found: Evidence) -> None:
+    """Keep evidence against the log, the same once, at most 1,000 in all."""
     digest = hashlib.sha256()
     for part in (found.code.encode(), found.held, found.offered):
         digest.update(len(part).to_bytes(8, "big") + part)

@@ -10,9 +10,9 @@ from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.courier import Courier
-from consortium.exchange.guard import HubGuard, NodeGuard, machine_id
+from consortium.exchange.guard import HubGuard, NodeGuard, WitnessGuard, machine_id
 from consortium.exchange.hubdesk import Handler, HubDesk
-from consortium.exchange.identity import Identities, Identity
+from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
@@ -96,8 +96,17 @@ def local_identities(settings: Settings, keys: KeyFolder) -> Identities:
             machine=machine_id(),
         )
         unseal = (keys.sealing(member).identity,)
-        found[member] = Identity(member, signer.key_id, signer, unseal, guard)
+        cosigns = _witness(settings, keys, member, signer.key_id)
+        found[member] = Identity(member, signer.key_id, signer, unseal, guard, cosigns)
     return Identities(found)
+
+
+def _witness(settings: Settings, keys: KeyFolder, member: str, node: str) -> WitnessPart | None:
+    signer = keys.witness(member)
+    if signer is None:
+        return None
+    guard = WitnessGuard(node, inside=settings.home / "guard", outside=settings.guard_dir)
+    return WitnessPart(signer, guard)
 
 
 def _read_policy(settings: Settings) -> bytes:

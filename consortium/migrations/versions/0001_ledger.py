@@ -12,9 +12,13 @@ depends_on = None
 def upgrade() -> None:
     _ledger_checkpoint()
     _ledger_clock()
+    _ledger_cosignature()
     _ledger_entry()
     _ledger_evidence()
     _ledger_head()
+    _ledger_heard()
+    _ledger_own_cosignature()
+    _ledger_policy()
     _ledger_seen()
     _ledger_tile()
 
@@ -43,6 +47,18 @@ def _ledger_clock() -> None:
         sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
         sa.CheckConstraint("first_person <> second_person", name=op.f("ck_ledger_clock_two")),
         sa.PrimaryKeyConstraint("at", name=op.f("pk_ledger_clock")),
+    )
+
+
+def _ledger_cosignature() -> None:
+    op.create_table(
+        "ledger_cosignature",
+        sa.Column("witness", sa.String(length=255), nullable=False),
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("size > 0", name=op.f("ck_ledger_cosignature_size")),
+        sa.PrimaryKeyConstraint("witness", "size", name=op.f("pk_ledger_cosignature")),
     )
 
 
@@ -88,6 +104,43 @@ def _ledger_head() -> None:
         sa.CheckConstraint("id = 1", name=op.f("ck_ledger_head_one")),
         sa.CheckConstraint("size >= 0", name=op.f("ck_ledger_head_size")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_head")),
+    )
+
+
+def _ledger_heard() -> None:
+    op.create_table(
+        "ledger_heard",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.Column("tried", sa.SmallInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_ledger_heard")),
+    )
+
+
+def _ledger_own_cosignature() -> None:
+    op.create_table(
+        "ledger_own_cosignature",
+        sa.Column("origin", sa.String(length=255), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("line", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("origin", name=op.f("pk_ledger_own_cosignature")),
+    )
+
+
+def _ledger_policy() -> None:
+    op.create_table(
+        "ledger_policy",
+        sa.Column(
+            "entry",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            autoincrement=False,
+            nullable=False,
+        ),
+        sa.Column("text", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", name=op.f("pk_ledger_policy")),
     )
 
 

@@ -142,6 +142,7 @@ def _inbox() -> None:
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("alarm", sa.String(length=64), nullable=False),
         sa.Column("receipt", sa.LargeBinary(), nullable=True),
+        sa.Column("witnessed", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("member", "entry", name=op.f("pk_inbox")),
         sa.UniqueConstraint("member", "number", name=op.f("uq_inbox_member_number")),
     )
@@ -149,6 +150,7 @@ def _inbox() -> None:
         batch_op.create_index("ix_inbox_case", ["member", "case_id", "entry"], unique=False)
         batch_op.create_index("ix_inbox_exchange", ["exchange"], unique=False)
         batch_op.create_index("ix_inbox_state", ["member", "state", "entry"], unique=False)
+        batch_op.create_index("ix_inbox_witnessed", ["member", "witnessed", "entry"], unique=False)
 
 
 def _member_ack() -> None:

@@ -87,7 +87,9 @@ class Seed(_Told):
     sealed = False
     charter = True
     to_everyone = True
-    rules: ClassVar[dict[str, FactRule]] = {"nodes": rules.tree(), "sealing": rules.tree()}
+    rules: ClassVar[dict[str, FactRule]] = {
+        "nodes": rules.tree(), "sealing": rules.tree(), "witnesses": rules.tree(optional=True),
+    }  # fmt: skip
 
     def facts_of(self, message: Message) -> Facts:
         facts: Facts = messages.json_of(message, "seed")
@@ -97,9 +99,11 @@ class Seed(_Told):
         return _key(header.sender, facts["nodes"][header.sender], start=0)
 
     def subjects(self, header: Header, facts: Facts) -> Sequence[str]:
-        return [f"key:{member}-1" for member in facts["nodes"]] + [
-            f"member:{member}" for member in facts["nodes"]
-        ]
+        return (
+            [f"key:{member}-1" for member in facts["nodes"]]
+            + [f"member:{member}" for member in facts["nodes"]]
+            + [f"key:{member}-w" for member in facts.get("witnesses", {})]
+        )
 
     def step(
         self, name: str, old: Value | None, header: Header, facts: Facts, time: datetime,
@@ -107,9 +111,16 @@ class Seed(_Told):
     ) -> Value | None:  # fmt: skip
         family, _, rest = name.partition(":")
         if family == "key":
+            if rest.endswith("-w"):
+                member = rest.removesuffix("-w")
+                public = facts["witnesses"][member]
+                return {**_key(member, public, start=HERE), "use": "witness", "node": f"{member}-1"}
             member = rest.removesuffix("-1")
             return _key(member, facts["nodes"][member], start=HERE)
-        return {"state": "joined", "sealing": facts["sealing"][rest], "recovery": ""}
+        value = {"state": "joined", "sealing": facts["sealing"][rest], "recovery": ""}
+        if rest in facts.get("witnesses", {}):
+            value["witnesses"] = {f"{rest}-1": f"{rest}-w"}
+        return value
 
 
 def _key(member: str, public: str, *, start: int) -> Value:

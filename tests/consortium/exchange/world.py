@@ -15,9 +15,9 @@ from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
 from consortium.exchange.courier import Courier, Done
-from consortium.exchange.guard import HubGuard, NodeGuard
+from consortium.exchange.guard import HubGuard, NodeGuard, WitnessGuard
 from consortium.exchange.hubdesk import HubDesk
-from consortium.exchange.identity import Identities, Identity
+from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import Registry
 from consortium.exchange.outbox import Draft, Post, Queued
@@ -152,10 +152,11 @@ class World:
 
     def __init__(
         self, folder: Path, make: Callable[[], Database], clinics: tuple[str, ...] = ("a", "b"), *,
-        seed: int = 1,
+        seed: int = 1, witnesses: bool = False,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.opened: list[Database] = []
+        self.witnesses = clinics if witnesses else ()
         self.clock = VirtualClock()
         self.folder = folder
         self.registry = registry()
@@ -192,7 +193,11 @@ class World:
             node, inside=self.folder / name, outside=self.folder / "guards", machine="m1"
         )
         guard.advance({})
-        return Identity(name, node, signer, (secret,), guard)
+        part = None
+        if name in self.witnesses:
+            own = WitnessGuard(node, inside=self.folder / name, outside=self.folder / "guards")
+            part = WitnessPart(KeyInMemory(f"{name}-w", self.rng.randbytes(32)), own)
+        return Identity(name, node, signer, (secret,), guard, part)
 
     def start_hub(self) -> None:
         """Start, or start again after a kill: everything in memory is new."""
@@ -219,7 +224,13 @@ class World:
 
     def _seed(self) -> None:
         nodes = {name: b64(one.signer.public) for name, one in self.identities.items()}
-        facts = {"nodes": nodes, "sealing": self.sealing}
+        facts: dict[str, object] = {"nodes": nodes, "sealing": self.sealing}
+        if self.witnesses:
+            facts["witnesses"] = {
+                name: b64(part.signer.public)
+                for name, one in self.identities.items()
+                if (part := one.witness) is not None
+            }
         now = self.clock.now()
         exchange = new_id(now)
         body = messages.build(

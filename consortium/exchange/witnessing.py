@@ -1,0 +1,115 @@
+"""A node as a witness: what it sees of the ledger, what it cosigns, what it heard past the hub.
+
+    pull answer -> view grows (proven) -> commit -> guard (fsync) -> cosign -> the next pull says so
+
+The view is on disk twice before a signature exists (C2SP tlog-witness): whatever stops the node in
+between, and whatever copy of its database it starts from, it never cosigns less than it has.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from consortium.exchange import restored
+from consortium.exchange.identity import Identity
+from consortium.exchange.replies import Page
+from consortium.exchange.tables import MarkRow
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.ledger import cosignatures, gossip, policies, witness
+from consortium.ledger.cosignatures import WitnessKey
+from consortium.ledger.witness import View
+
+CLOCK_OFF_MAX = timedelta(minutes=5)
+"""A cosignature tells the time: a node whose clock is further from the hub's makes none."""
+POLICY_ALARM = "alarm:ledger:policy"
+
+
+@dataclass(slots=True)
+class Witnessing:
+    """One member's view of the ledger. `policy` is the text pinned at joining."""
+
+    database: Database
+    identity: Identity
+    policy: bytes
+    witnessed: int = 0
+    """Size of the newest checkpoint that has its quorum, as the hub told."""
+    _delivered: int = field(default=0, repr=False)
+    _asked: list[int] = field(default_factory=list, repr=False)
+
+    def seen(self, now: datetime) -> View | None:
+        """What this node has seen of the ledger; from its guard, where the database is behind."""
+        with self.database.read() as session:
+            view = witness.checkpoint_view(session)
+        part = self.identity.witness
+        if part is None or part.guard.size <= (view.size if view is not None else 0):
+            return view
+        with self.database.write() as session:
+            rules = self.rules(session)
+            witness.take_back(session, part.guard.note, policy_bytes=rules, now=now)
+            return witness.checkpoint_view(session)
+
+    def asks(self, session: Session, view: View | None) -> dict[str, Any]:
+        """What a pull says and asks of the ledger."""
+        said: dict[str, Any] = {"size": view.size if view is not None else 0}
+        self._asked = gossip.unproven(session)
+        if self._asked:
+            said["heard"] = self._asked
+        if self.identity.witness is None:
+            return said
+        said["witness"] = self.identity.node
+        line = cosignatures.own(session, view.origin) if view is not None else None
+        if line is not None and line.size > self._delivered:
+            said["cosigned"] = {"size": line.size, "line": line.line}
+        return said
+
+    def told(self, page: Page) -> None:
+        """Remember what the hub holds of this node's lines, and how far its quorum goes."""
+        self.witnessed = page.witnessed
+        self._delivered = max(self._delivered, page.cosigned)
+
+    def take(self, session: Session, page: Page, *, seen: int, now: datetime) -> str:
+        """Take the hub's checkpoint and its proofs; gives the code of what is wrong, or ""."""
+        rules = self.rules(session)
+        trouble = ""
+        known = witness.checkpoint_view(session)
+        if page.checkpoint and seen == (known.size if known is not None else 0):
+            answer = witness.advance(
+                session, page.checkpoint, page.consistency, policy_bytes=rules, now=now
+            )
+            if isinstance(answer, Refusal):
+                trouble = answer.code
+            else:
+                found = gossip.prove(session, answer, page.heard, asked=self._asked, now=now)
+                trouble = found.code if found is not None else ""
+        if policies.strange(session, self.policy):
+            session.merge(MarkRow(name=POLICY_ALARM, value="differs"))
+        return trouble
+
+    def cosign(self, page: Page, *, clock_off_s: int, now: datetime) -> None:
+        """Cosign the view when the hub asks for this very checkpoint; it is committed by now."""
+        part = self.identity.witness
+        if part is None or not page.cosign or abs(clock_off_s) > CLOCK_OFF_MAX.total_seconds():
+            return
+        with self.database.read() as session:
+            view = witness.checkpoint_view(session)
+            if view is None or not witness.same(view, page.checkpoint):
+                return
+            last = cosignatures.own(session, view.origin)
+            signs = not restored.is_restored(session, self.identity.node)
+        if not signs or part.guard.size > view.size:
+            return
+        if last is not None and last.size >= view.size:
+            self._delivered = min(self._delivered, last.size - 1)  # the hub has lost it
+            return
+        key = WitnessKey(view.origin, self.identity.node, part.signer)
+        part.guard.advance(view.size, view.note)
+        line = cosignatures.cosign(view.note, key, now=now)
+        with self.database.write() as session:
+            cosignatures.keep_own(session, view.origin, size=view.size, line=line)
+
+    def rules(self, session: Session) -> bytes:
+        """The policy in force here."""
+        return policies.in_force(session, self.policy)
