@@ -7,7 +7,7 @@ import typer
 from consortium.cli.app import language, tell
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.ledger import receipts
+from consortium.ledger import policies, receipts
 from consortium.members.recovery import Recovery
 from consortium.settings import NodeRole, Settings
 from consortium.upkeep import backups, doctor, service
@@ -52,11 +52,19 @@ def put_back(file: Path, home: Path, *, recovery_text: str) -> None:
 
 
 def check_receipt(settings: Settings, file: Path) -> int:
-    """The same check as `python -m chain receipt FILE --policy P`, with the pinned policy."""
+    """Check a receipt under the policy in force; tells who witnessed it, or that nobody has."""
+    pinned = (settings.home / POLICY_FILE).read_bytes()
+    database = Database(settings.database_url)
     try:
-        checked = receipts.check(file.read_bytes(), (settings.home / POLICY_FILE).read_bytes())
+        with database.read() as session:
+            rules = policies.in_force(session, pinned)
+        checked = receipts.check(file.read_bytes(), rules)
     except Refusal as refusal:
         tell(str(refusal.facts.get("reason", refusal.code)))
         return 1
-    typer.echo(f"{checked.index} {checked.size} {checked.verdict}")
+    finally:
+        database.close()
+    by = ",".join(sorted(checked.cosigners)) or "-"
+    how = "witnessed" if checked.quorum else "hub-only"
+    typer.echo(f"{checked.index} {checked.size} {checked.verdict} {how} {by}")
     return 0

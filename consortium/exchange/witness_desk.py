@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from consortium.exchange import state
 from consortium.exchange.commitment import b64, unb64
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.errors import invalid
 from consortium.kernel.log import logger
 from consortium.ledger import cosignatures, publisher, receipts
 from consortium.ledger.cosignatures import Cosigner
@@ -33,14 +33,14 @@ def take(database: Database, member: str, statement: Mapping[str, Any], *, now: 
     line = said.get("line")
     if not isinstance(line, str):
         raise invalid("exchange.malformed", field="cosigned")
-    refused: Refusal | None = invalid("ledger.cosignature", reason="note.unknown")
+    reason = "note.unknown"
     with database.write() as session:
         head = publisher.latest(session)
         key = _cosigner(session, member, statement, head)
         if key is not None:
-            refused = cosignatures.take(session, line, size=said["size"], cosigner=key, now=now)
-    if refused is not None:
-        _log.warning("ledger.cosignature", member=member, reason=refused.facts["reason"])
+            reason = cosignatures.take(session, line, size=said["size"], cosigner=key, now=now)
+    if reason:
+        _log.warning("ledger.cosignature", member=member, reason=reason)
 
 
 def news(

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from chain import cosignature, note
 from chain.errors import ChainError, KeyFormatError
 from chain.note import COSIGNATURE, VerifierKey
-from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.errors import invalid
 from consortium.kernel.paging import bounded
 from consortium.kernel.time import to_ms
 from consortium.ledger import policies, store
@@ -129,9 +129,7 @@ def asked(session: Session, *, cosigned: int, seen: int, now: datetime) -> Publi
     return Published(*row)
 
 
-def take(
-    session: Session, line: str, *, size: int, cosigner: VerifierKey, now: datetime
-) -> Refusal | None:
+def take(session: Session, line: str, *, size: int, cosigner: VerifierKey, now: datetime) -> str:
     """Keep a witness's line for a published checkpoint, if it is what it claims.
 
     Args:
@@ -140,22 +138,22 @@ def take(
         cosigner: the witness, as shared state knows its key now.
 
     Returns:
-        `ledger.cosignature` with `reason`: `checkpoint.unknown` when no checkpoint of this size
-        was published, or the code of `chain` for a line that does not sign its text.
+        "" when it was kept; `checkpoint.unknown` when no checkpoint of this size was published,
+        or the code of `chain` for a line that does not sign its text.
     """
     at_size = published(session, size)
     if at_size is None:
-        return invalid("ledger.cosignature", reason="checkpoint.unknown")
+        return "checkpoint.unknown"
     text = note.parse(at_size.note).text
     try:
         found = _line(line)
         cosignature.check(text, found, [cosigner])
     except ChainError as fault:
-        return invalid("ledger.cosignature", reason=fault.code)
+        return fault.code
     session.merge(CosignatureRow(witness=cosigner.name, size=size, line=found.line, at=now))
     session.flush()
     _prune(session, cosigner.name)
-    return None
+    return ""
 
 
 def latest(session: Session) -> Published | None:

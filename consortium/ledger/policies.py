@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chain import policy as chain_policy
 from chain.errors import ChainError
 from chain.policy import Policy
-from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.ledger.tables import PolicyRow
 
 WITNESSES_MAX = 15
@@ -65,20 +65,20 @@ def check(text: bytes, *, origin: str, before: bytes | None = None) -> Refusal |
     """Whether a policy may follow another. Pure.
 
     Returns:
-        `ledger.policy` with `reason`: `policy.format`, another code of `chain`,
-        `policy.witnesses` for more than 15, `policy.origin` for a key of another log or none,
-        `policy.keys` when it knows none of the log keys of the policy before.
+        `ledger.policy` with `reason`, the code of `chain`; `ledger.policy_witnesses` for more than
+        15, `ledger.policy_log` for a key of another log or none, `ledger.policy_keys` when it
+        knows none of the log keys of the policy before.
     """
     try:
         rules = read_policy(text)
     except Refusal as refusal:
         return refusal
     if len(rules.witnesses) > WITNESSES_MAX:
-        return invalid("ledger.policy", reason="policy.witnesses")
+        return invalid("ledger.policy_witnesses", most=WITNESSES_MAX)
     if not rules.logs or {key.name for key in rules.logs} != {origin}:
-        return invalid("ledger.policy", reason="policy.origin")
+        return invalid("ledger.policy_log", origin=origin)
     if before is not None and not {*rules.logs} & {*read_policy(before).logs}:
-        return invalid("ledger.policy", reason="policy.keys")
+        return conflict("ledger.policy_keys")
     return None
 
 

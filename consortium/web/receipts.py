@@ -21,7 +21,7 @@ from consortium.exchange.jws import Signed as SignedExchange
 from consortium.exchange.timeline import CaseEntry
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, missing
-from consortium.ledger import receipts
+from consortium.ledger import policies, receipts
 from consortium.ledger.receipts import Checked
 from consortium.web import tree
 from consortium.web.deps import Node, PageRoute, Reading, SignedIn
@@ -94,7 +94,7 @@ def prove(session: Session, *, node: WebNode, actor: Actor, entry: CaseEntry) ->
         return Proof(fault=entry.alarm)
     started = time.perf_counter()
     try:
-        checked = receipts.check(data, node.policy)
+        checked = receipts.check(data, policies.in_force(session, node.policy))
         exchange = jws.parse(checked.jws)
     except Refusal as refusal:
         return Proof(fault=str(refusal.facts.get("reason", refusal.code)))
@@ -131,7 +131,8 @@ def _slip(session: Session, *, node: WebNode, actor: Actor, entry: CaseEntry, pr
         size=proof.checked.size if proof.checked else 0,
         steps=len(proof.checked.proof) if proof.checked else 0,
         took_ms=proof.took_ms,
-        witnesses=_witnesses(proof),
+        witnesses=_witnesses(session, proof),
+        hub_only=proof.checked is not None and not proof.checked.cosigners,
         quorum=number(len(proof.checked.cosigners)) if proof.checked else "",
     )
 
@@ -178,7 +179,7 @@ def _checks(*, node: WebNode, actor: Actor, entry: CaseEntry, proof: Proof) -> S
         _check("signature", well=signature_fits, failed=bad_signature),
         _check("place", well=found is not None, failed=other_fault, n=steps),
         _chain(node, actor, exchange),
-        _check("witness", well=cosigned > 0, n=cosigned, size=size),
+        _witness_check(found, n=cosigned, size=size),
         _check("other_side", well=heard),
     ]
 
@@ -187,6 +188,15 @@ def _check(name: str, *, well: bool, failed: bool = False, **params: object) -> 
     how: Literal["ok", "no", "wait"] = "no" if failed else "ok" if well else "wait"
     text = t(f"receipt.check.{name}_{how}", **params)
     return Check(t(f"receipt.check.{name}"), text, how)
+
+
+def _witness_check(found: Checked | None, *, n: int, size: str) -> Check:
+    """Witnessed as the policy asks, by some only, or signed by the hub alone."""
+    if found is not None and n and not found.quorum:
+        return Check(
+            t("receipt.check.witness"), t("receipt.check.witness_few", n=n, size=size), "wait"
+        )
+    return _check("witness", well=n > 0, n=n, size=size)
 
 
 def _chain(node: WebNode, actor: Actor, exchange: SignedExchange | None) -> Check:
@@ -199,10 +209,12 @@ def _chain(node: WebNode, actor: Actor, exchange: SignedExchange | None) -> Chec
     return _check("chain", well=exchange is not None and not broken, failed=broken, **params)
 
 
-def _witnesses(proof: Proof) -> Sequence[tuple[str, str, bool]]:
+def _witnesses(session: Session, proof: Proof) -> Sequence[tuple[str, str, bool]]:
+    """Who cosigned and when; a policy calls a member by its id."""
     if proof.checked is None:
         return ()
-    return [(name, when(at), True) for name, at in sorted(proof.checked.cosigners.items())]
+    found = sorted(proof.checked.cosigners.items())
+    return [(member_name(session, name), when(at), True) for name, at in found]
 
 
 def _drawing(proof: Proof) -> tree.Drawing | None:

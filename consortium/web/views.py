@@ -265,3 +265,4 @@ class Slip:
     took_ms: int = 0
     witnesses: Sequence[tuple[str, str, bool]] = field(default=())
     quorum: str = ""
+    hub_only: bool = False

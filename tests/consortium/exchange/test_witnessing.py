@@ -14,9 +14,8 @@ from consortium.exchange.tables import InboxRow
 from consortium.kernel.database import Database
 from consortium.ledger import cosignatures, policies, receipts
 from consortium.ledger.tables import CosignatureRow, SeenRow
-from consortium.ports import Reply
 from tests.consortium.exchange.copies import copy_of, put_back
-from tests.consortium.exchange.world import Link, Member, World
+from tests.consortium.exchange.world import Member, World
 
 Make = Callable[..., World]
 ORIGIN = "hub.test/ledger"
@@ -334,17 +333,6 @@ def test_lines_of_a_witness_are_bounded(make_world: Make) -> None:
         assert again.size == sure.size
         told = {one.witness: one.size for one in cosignatures.progress(session)}
     assert told[cosignatures.cosigner_name(ORIGIN, "a-1")] == mine[-1]
-
-
-class SplitLink:
-    """A hub that shows one member the checkpoint of another history, signed by the same key."""
-
-    def __init__(self, link: Link, forge: Callable[[bytes], bytes]) -> None:
-        self.link, self.forge = link, forge
-
-    def call(self, path: str, body: bytes, headers: Any) -> Reply:
-        reply = self.link.call(path, body, headers)
-        return Reply(reply.status, self.forge(reply.body), reply.headers)
 
 
 def test_public_keys_stand_apart(make_world: Make) -> None:
