@@ -94,7 +94,7 @@ def prove(
         if code == SPLIT or row.tried >= TRIES:
             proof = tuple(proofs.get(row.size, ()))
             witness.keep(session, Evidence(code, view.note, row.note, proof, now))
-            worst = conflict(code, held=view.size, offered=row.size)
+            worst = _against(code, held=view.size, offered=row.size)
             session.delete(row)
     return worst
 
@@ -134,7 +134,7 @@ def _beside_own_tree(
     if held is not None:
         code = SPLIT
     witness.keep(session, Evidence(code, (held or newest).note, offered, (), now))
-    return conflict(code, held=(held or newest).size, offered=head.size)
+    return _against(code, held=(held or newest).size, offered=head.size)
 
 
 def _own_root(session: Session, size: int) -> bytes:
@@ -150,7 +150,13 @@ def _same_size(
         return None
     witness.keep(session, Evidence(SPLIT, held[1], offered, (), now))
     size = _size(offered)
-    return conflict(SPLIT, held=size, offered=size)
+    return _against(SPLIT, held=size, offered=size)
+
+
+def _against(code: str, *, held: int, offered: int) -> Refusal:
+    if code == SPLIT:
+        return conflict("ledger.split", held=held, offered=offered)
+    return conflict("ledger.unproven", held=held, offered=offered)
 
 
 def _size(signed: bytes) -> int:
