@@ -11,11 +11,12 @@ import pytest
 from sqlalchemy.orm import Session
 
 from consortium.audit import service as audit
+from consortium.kernel import box
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.kernel.ids import UserId
-from consortium.members import accounts, box, passwords, people, statements, store
+from consortium.members import accounts, passwords, people, statements, store
 from consortium.members.keyring import Keyring
 from consortium.members.tries import Tries
 from tests.consortium.members.keys_made import CHARTER, NOW
