@@ -7,8 +7,6 @@ suite will take) are not trusted here: a vkey of theirs is refused, a line of th
 Signatures of unknown keys are ignored; one bad signature of a known key refuses the whole note.
 """
 
-import base64
-import binascii
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -191,8 +189,8 @@ class SigningKey:
         name, _, rest = text.removeprefix(_PRIVATE).partition("+")
         key_id, _, material = rest.partition("+")
         try:
-            data = base64.b64decode(material, validate=True)
-        except (binascii.Error, ValueError) as error:
+            data = unb64(material, code="key.format")
+        except FormatError as error:
             raise fault from error
         if not text.startswith(_PRIVATE) or len(data) != 1 + keys.SEED_BYTES:
             raise fault

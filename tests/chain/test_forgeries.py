@@ -237,7 +237,7 @@ def test_whatever_is_added_to_a_checkpoint_it_still_verifies(
         assert {one.key for one in signed} == {KEY.verifier, *(one.key for one in made.signed)}
 
 
-@rounds(2_000, 100_000)
+@rounds(2_000, 150_000)
 def test_no_changed_key_is_read_as_another(rng: random.Random, count: int) -> None:
     public = [key.verifier.text for key in (KEY, FOREIGN, CLASSIC)]
     private = [key.text for key in (KEY, FOREIGN, CLASSIC, LATTICE)]
@@ -256,7 +256,7 @@ def _private(text: str) -> SigningKey:
     return SigningKey.parse(text, kinds=(note.ED25519, *note.COSIGNER_KINDS))
 
 
-@rounds(2_000, 100_000)
+@rounds(2_000, 150_000)
 def test_a_changed_leaf_is_refused_or_reads_back(rng: random.Random, count: int) -> None:
     pool = [one.data for one in LOGS[-1].leaves]
     for _ in range(count):

@@ -71,6 +71,10 @@ def test_malformed_vkeys_are_refused(text: str) -> None:
         KEY.text.replace("one", "two"),
         KEY.text.replace("+example", "+exa mple"),
         KEY.verifier.text,
+        # the same seed in another spelling
+        KEY.text + "=",
+        KEY.text + "==",
+        KEY.text + "\n",
         "PRIVATE+KEY+a+00000000+" + b64(b"\x04" + bytes(32)),
     ],
 )
