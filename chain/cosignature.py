@@ -5,8 +5,8 @@ cosigner, time, origin, range and root, which new witnesses should use and which
 subtrees. What is signed stands in `note.cosigned` and `note.subtree`.
 
 A cosigner's private key is an skey of its own type (`note.SigningKey`), so it is never the key
-that signs a log; an Ed25519 key must not serve two cosigners, because its message leaves the
-name out: `distinct` looks for that.
+that signs a log. An Ed25519 key must not serve two cosigners, because its message leaves the
+name out: `policy.parse` refuses one public key under two names.
 """
 
 from collections.abc import Iterable
@@ -104,18 +104,6 @@ def add(data: bytes, lines: Iterable[Signature], known: Iterable[VerifierKey]) -
     made = note.Note(held.text, (*own, *(good[key][1] for key in kept))).data
     note.parse(made)
     return Cosigned(made, tuple(Signed(key, good[key][0]) for key in kept), tuple(left_out))
-
-
-def distinct(cosigners: Iterable[VerifierKey]) -> None:
-    """Refuse one public key under two names (tlog-cosignature, "Ed25519 signed message").
-
-    Raises:
-        KeyFormatError: `key.clash`.
-    """
-    names: dict[bytes, str] = {}
-    for key in cosigners:
-        if names.setdefault(key.public, key.name) != key.name:
-            raise KeyFormatError("key.clash", "Two cosigners share one public key.")
 
 
 # ---------------------------------------------------------------- subtrees

@@ -171,14 +171,6 @@ def test_a_signer_that_signs_wrongly_is_found_out() -> None:
         cosignature.cosign(HEAD.text, Broken(), time_s=AT_S)
 
 
-def test_cosigners_are_distinct() -> None:
-    other = VerifierKey("other.example/w", COSIGNATURE, CLASSIC.verifier.public)
-    cosignature.distinct([CLASSIC.verifier, LATTICE.verifier, CLASSIC.verifier])
-    with pytest.raises(KeyFormatError) as caught:
-        cosignature.distinct([CLASSIC.verifier, other])
-    assert caught.value.code == "key.clash"
-
-
 # ---------------------------------------------------------------- on a checkpoint
 
 

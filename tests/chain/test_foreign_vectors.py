@@ -270,6 +270,23 @@ def test_a_log_of_seventy_thousand_entries_is_made_again_byte_for_byte() -> None
     assert made.data.decode() == foreign["checkpoint"]
 
 
+def test_an_mldsa_cosignature_made_elsewhere() -> None:
+    scales, foreign = NOTES["scales"], _load("ledger_reference.json")["foreign"]
+    key = SigningKey("regulator.example/mirror", b"\x03" * 32, MLDSA_COSIGNATURE).verifier
+    assert sha256(key.text.encode()).hexdigest() == scales["vkey_sha256"]
+    read, signed = note.verify(scales["note"].encode(), [key])
+    assert foreign["checkpoint"].startswith(read.text)
+    assert [one.key for one in signed] == [key]
+    # the same line stands beside the log's own
+    data = foreign["checkpoint"].encode()
+    made = cosignature.add(data, read.signatures, [key])
+    text = f"log {foreign['log']}\nwitness r {key.text}\nquorum r\n"
+    assert policy.parse(text.encode()).trust(made.data).checkpoint.size == 70_000
+    changed = scales["note"].replace("\n70000\n", "\n70001\n").encode()
+    with pytest.raises(SignatureError):
+        note.verify(changed, [key])
+
+
 def test_notes_of_go() -> None:
     key, other = VerifierKey.parse(GO["vkey"]), VerifierKey.parse(GO["other_vkey"])
     text, line, other_line = GO["text"], GO["line"], GO["other_line"]
