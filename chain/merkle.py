@@ -199,7 +199,18 @@ def verify_inclusion(
     Raises:
         ProofError: `proof.inclusion`.
     """
-    _sound("proof.inclusion", leaf, root, *proof)
+    _sound("proof.inclusion", root)
+    if inclusion_root(index, size, leaf, proof) != root:
+        raise ProofError("proof.inclusion", "The inclusion proof does not lead to the root.")
+
+
+def inclusion_root(index: int, size: int, leaf: bytes, proof: Sequence[bytes]) -> bytes:
+    """The root to which a proof leads from `leaf` (a leaf hash), entry `index` of `size`.
+
+    Raises:
+        ProofError: `proof.inclusion` when the proof has not the length of such an entry.
+    """
+    _sound("proof.inclusion", leaf, *proof)
     if not 0 <= index < size <= INT_MAX:
         raise ProofError("proof.inclusion", "The tree has no such entry.")
     node, last, found = index, size - 1, leaf
@@ -214,8 +225,9 @@ def verify_inclusion(
         else:
             found = node_hash(found, sibling)
         node, last = node >> 1, last >> 1
-    if last or found != root:
-        raise ProofError("proof.inclusion", "The inclusion proof does not lead to the root.")
+    if last:
+        raise ProofError("proof.inclusion", "The inclusion proof is too short.")
+    return found
 
 
 def verify_consistency(

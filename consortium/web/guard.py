@@ -27,7 +27,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "geolocation=(), microphone=(), payment=(), usb=()",
+    "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
 }
 FOR_EVER = "public, max-age=31536000, immutable"
 BODY_WAIT_S = 30.0

@@ -103,7 +103,7 @@ def sent(session: Session, entry: CaseEntry, *, actor: Actor) -> Sent:
     others = entry.to if entry.sender == actor.member else (entry.sender,)
     return Sent(
         id=entry.id,
-        what=kind_words(entry),
+        what=entry_words(entry),
         to=t("shell.list_comma").join(member_name(session, one) for one in others),
         at=entry.at,
         state=t(f"outbox.state.{entry.state}"),
@@ -116,11 +116,16 @@ def sent(session: Session, entry: CaseEntry, *, actor: Actor) -> Sent:
     )
 
 
-def kind_words(entry: CaseEntry) -> str:
-    """What an exchange is, in words: its own hint, its kind's word, or the kind itself."""
+def entry_words(entry: CaseEntry) -> str:
+    """What an exchange is, in words: its own hint, else those of its kind."""
     if entry.hint and words.known(entry.hint):
         return t(entry.hint)
-    name = entry.kind.partition("/")[0]
+    return kind_words(entry.kind)
+
+
+def kind_words(kind: str) -> str:
+    """What exchanges of a kind are, in words; the kind itself where there are none."""
+    name = kind.partition("/")[0]
     key = f"kind.{name}"
     return t(key) if words.known(key) else name
 

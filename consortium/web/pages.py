@@ -66,7 +66,7 @@ def environment() -> Environment:
 
 
 _WRITERS = (
-    "t", "lang", "number", "yuan", "size", "clock", "day", "full_day", "when", "ago",
+    "t", "lang", "number", "yuan", "size", "clock", "day", "full_day", "when", "stamp", "ago",
     "length", "age", "iso",
 )  # fmt: skip
 

@@ -22,7 +22,7 @@ from consortium.referrals.viewing import CaseView, Happened
 from consortium.web import patient_views
 from consortium.web.errors import refused, refused_code
 from consortium.web.names import member_name
-from consortium.web.outbox import kind_words
+from consortium.web.outbox import entry_words
 from consortium.web.pages import said
 from consortium.web.referral_vitals import Measured, measured
 from consortium.web.views import Attachment, Due, Knot, KnotState, Patient, Refused, Tone
@@ -178,7 +178,7 @@ def told(session: Session, seen: CaseView, refusal: Refusal) -> Refused:
     entry = moved.entry
     who = f"{member_name(session, entry.sender)} {moved.author}".strip()
     at = when(entry.time or entry.at)
-    return refused(conflict("referral.moved_on", act=kind_words(entry), who=who, at=at))
+    return refused(conflict("referral.moved_on", act=entry_words(entry), who=who, at=at))
 
 
 def _phone(session: Session, seen: CaseView) -> str:
@@ -247,7 +247,7 @@ def _knot(session: Session, one: Happened) -> Knot:
     elif entry.state in ("refused", "kept", "alarm"):
         state = "refuse"
     return Knot(
-        title=kind_words(entry),
+        title=entry_words(entry),
         state=state,
         at=entry.time or entry.at,
         who=f"{member_name(session, entry.sender)} {one.author}".strip(),

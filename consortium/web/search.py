@@ -18,6 +18,8 @@ from consortium.web.wording import t, written
 
 router = APIRouter(route_class=PageRoute)
 TEXT_MAX: Final = 64
+MORE: Final = (("receipt.check_page.title", "/receipts/check"),)
+"""Pages for everybody that have no entry in the rail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +68,10 @@ def _case(line: Line) -> Hit:
 
 def _pages(actor: Actor, text: str) -> list[Hit]:
     folded = text.casefold()
-    return [
-        Hit("", word, entry.href)
+    named = [
+        (t(f"shell.rail.{entry.page}"), entry.href)
         for entry in (*ENTRIES, *FOOT)
         if not actor.roles.isdisjoint(entry.roles)
-        and folded in (word := t(f"shell.rail.{entry.page}")).casefold()
     ]
+    named += [(t(key), href) for key, href in MORE]
+    return [Hit("", word, href) for word, href in named if folded in word.casefold()]

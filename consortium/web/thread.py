@@ -9,7 +9,7 @@ from consortium.patients.model import birth_date
 from consortium.web import patient_views
 from consortium.web.errors import refused_code
 from consortium.web.names import member_name
-from consortium.web.outbox import kind_words
+from consortium.web.outbox import entry_words
 from consortium.web.views import Knot, KnotState, Patient
 from consortium.web.wording import t
 
@@ -37,7 +37,7 @@ def _knot(session: Session, entry: CaseEntry) -> Knot:
     elif entry.state in ("refused", "kept", "alarm"):
         state = "refuse"
     return Knot(
-        title=kind_words(entry),
+        title=entry_words(entry),
         state=state,
         at=entry.time or entry.at,
         who=member_name(session, entry.sender),

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from markupsafe import Markup
+
 Tone = Literal["", "red", "amber", "green", "blue"]
 KnotState = Literal["on", "now", "wait", "refuse", ""]
 """on: on the ledger; now: here it stands; wait: signed, only here; refuse: refused; "": to come"""
@@ -266,3 +268,4 @@ class Slip:
     witnesses: Sequence[tuple[str, str, bool]] = field(default=())
     quorum: str = ""
     hub_only: bool = False
+    codes: Sequence[Markup] = field(default=())

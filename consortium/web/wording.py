@@ -138,6 +138,11 @@ def when(moment: datetime) -> str:
     return f"{day(moment)}{_NARROW}{clock(moment)}"
 
 
+def stamp(moment: datetime) -> str:
+    """Date and time to the second, the same in each language: for what is kept or printed."""
+    return local(moment).strftime(f"%Y-%m-%d{_NARROW}%H:%M:%S")
+
+
 def ago(moment: datetime) -> str:
     """The time alone when it was today, else day and time."""
     same = local(moment).date() == local(look().now).date()
