@@ -189,6 +189,22 @@ def hub_clock(
         clock.show(Settings.read(home))
 
 
+@hub_app.command("policy")
+@told
+def hub_policy(
+    home: Home,
+    file: Annotated[Path | None, typer.Argument(help="A tlog-policy; without it: show.")] = None,
+    seal: Annotated[Path | None, typer.Option(help="The consortium's seal file.")] = None,
+) -> None:
+    """Put a trust policy (log keys, witnesses, quorum) in force under the consortium's seal."""
+    from consortium.cli import policy
+
+    if file is None or seal is None:
+        policy.show(Settings.read(home))
+    else:
+        policy.put(Settings.read(home), file, seal=seal)
+
+
 Keys = Annotated[Path | None, typer.Option(help="The signer's folder; default: the node's own.")]
 
 
@@ -270,7 +286,7 @@ def user_reset(name: str, home: Home) -> None:
 @ledger_app.command("receipt")
 @told
 def ledger_receipt(file: Path, home: Home) -> None:
-    """Check a receipt file against the policy pinned at joining; exit 1 when it does not hold."""
+    """Check a receipt file against the policy in force; exit 1 when it does not hold."""
     from consortium.cli.care import check_receipt
 
     raise typer.Exit(check_receipt(Settings.read(home), file))

@@ -15,7 +15,7 @@ from consortium.exchange.kept import doubtful_receipts
 from consortium.exchange.recheck import recheck
 from consortium.exchange.replay import Finding
 from consortium.kernel.database import Database
-from consortium.ledger import receipts
+from consortium.ledger import policies, receipts
 from consortium.ledger.journal import Entry
 from consortium.ledger.keys import known_keys
 from consortium.ledger.verify import Fault, Verified, verify
@@ -42,7 +42,7 @@ def check(settings: Settings) -> int:
                 roots=kept.roots,
                 examine=lambda entries: _against(kept, entries),
             )
-            doubtful = list(doubtful_receipts(session, policy))
+            doubtful = list(doubtful_receipts(session, policies.in_force(session, policy)))
         # a tree that does not hold together has said already where to look
         replayed = None if found.faults else recheck(database, registry())
     finally:

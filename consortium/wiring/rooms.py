@@ -9,6 +9,7 @@ from consortium.desk.signing import ContractRows
 from consortium.exchange import own_kinds
 from consortium.exchange.kinds import ExchangeKind, QueryType, Registry, SubjectType
 from consortium.members import kinds as member_kinds
+from consortium.members import trust as member_trust
 from consortium.records import kinds as record_kinds
 from consortium.referrals import kinds as referral_kinds
 from consortium.scheduling import kinds as scheduling_kinds
@@ -17,6 +18,7 @@ from consortium.teleconsult import kinds as teleconsult_kinds
 _ROOMS = (
     own_kinds,
     member_kinds,
+    member_trust,
     contract_kinds,
     desk_kinds,
     scheduling_kinds,
