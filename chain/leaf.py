@@ -31,11 +31,9 @@ ADMITTED = "ok"
 _HEAD = re.compile(rb"([1-9][0-9]{0,14}) ([!-~]{1,64}(?: [!-~]{1,64}){0,3})")
 _CODE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*")
 _DETAIL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:/-]*")
+_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # 2 or 3 characters over a multiple of 4 leave 4 or 2 bits unused, which must be zero
-_ANY = rb"[A-Za-z0-9_-]"
-_LAST = rb"%b{4}|%b{2}[AEIMQUYcgkosw048]|%b[AQgw]" % (_ANY, _ANY, _ANY)
-_PART = rb"(?:%b{4})*(?:%b)" % (_ANY, _LAST)
-_JWS = re.compile(rb"%b\.%b\.%b" % (_PART, _PART, _PART))
+_LAST = {0: _BASE64URL, 1: b"", 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,7 @@ def parse(data: bytes) -> Leaf:
         raise FormatError("leaf.format", "A ledger entry is longer than 8 KiB.")
     head, gap, jws = data.partition(b"\n")
     match = _HEAD.fullmatch(head)
-    if match is None or not gap or not _JWS.fullmatch(jws):
+    if match is None or not gap or not _is_jws(jws):
         raise FormatError("leaf.format", "A ledger entry is not a time, a verdict and a JWS.")
     time_ms = int(match[1])
     code, *details = match[2].decode("ascii").split(" ")
@@ -101,3 +99,13 @@ def make(*, time_ms: int, verdict: str, jws: bytes) -> Leaf:
         return parse(b"%d %b\n%b" % (time_ms, verdict.encode("ascii"), jws))
     except UnicodeEncodeError as fault:
         raise FormatError("leaf.format", "The verdict of a ledger entry is malformed.") from fault
+
+
+def _is_jws(data: bytes) -> bool:
+    # every leaf that is made or checked comes here: four times as fast as one expression
+    parts = data.split(b".")
+    return (
+        len(parts) == 3
+        and all(part and part[-1] in _LAST[len(part) % 4] for part in parts)
+        and not data.translate(None, _BASE64URL + b".")
+    )

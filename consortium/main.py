@@ -30,8 +30,7 @@ def create_app(node: Node) -> FastAPI:
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
-        if node.scheduler is not None:
-            node.scheduler.start()
+        node.start()
         yield
         node.close()
 

@@ -9,20 +9,24 @@ from consortium.jobs.tables import LeaseRow
 LEASE = timedelta(seconds=30)
 
 
-def take(session: Session, *, name: str, holder: str, now: datetime) -> bool:
+def take(
+    session: Session, *, name: str, holder: str, now: datetime, length: timedelta = LEASE
+) -> bool:
     """Take or renew the lease; False while another holder's runs.
 
     A lease that ends further ahead than one lease length was written by a clock that is no
-    longer right, and does not hold.
+    longer right, and does not hold. One that has most of its time left is not written again.
     """
     row = session.get(LeaseRow, name, with_for_update=True)
     if row is None:
-        session.add(LeaseRow(name=name, holder=holder, until=now + LEASE))
+        session.add(LeaseRow(name=name, holder=holder, until=now + length))
         session.flush()
         return True
-    if row.holder != holder and now < row.until <= now + LEASE:
+    holds = now < row.until <= now + length
+    if row.holder != holder and holds:
         return False
-    row.holder, row.until = holder, now + LEASE
+    if not (holds and row.until > now + length * 3 / 4):
+        row.holder, row.until = holder, now + length
     return True
 
 

@@ -16,7 +16,6 @@ from consortium.kernel.errors import Refusal
 from consortium.kernel.log import logger
 from consortium.ports import Clock
 
-_LEASE_NAME = "jobs"
 _PATIENCE_S = 30
 _log = logger(__name__)
 
@@ -43,6 +42,8 @@ class Scheduler:
     Args:
         alone: no other process serves this database (the lock of its folder says so): a lease that
             is there was left by a power cut, and is not waited for.
+        name: of the lease; schedulers of one name take turns, of several names run side by side.
+        length: of the lease, and so how long nobody runs these jobs after a process has died.
     """
 
     def __init__(
@@ -53,12 +54,16 @@ class Scheduler:
         clock: Clock,
         period_s: float,
         alone: bool = False,
+        name: str = "jobs",
+        length: timedelta = lease.LEASE,
     ) -> None:
         self._database = database
         self._jobs = jobs
         self._clock = clock
         self._period_s = period_s
         self._alone = alone
+        self._name = name
+        self._length = length
         self._holder = f"{os.getpid()}-{id(self):x}"
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -74,8 +79,8 @@ class Scheduler:
         """Begin to run jobs in a thread of its own."""
         if self._alone:
             with self._database.write() as session:
-                lease.clear(session, name=_LEASE_NAME)
-        self._thread = threading.Thread(target=self._loop, name="jobs", daemon=True)
+                lease.clear(session, name=self._name)
+        self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -90,7 +95,7 @@ class Scheduler:
         if any(thread.is_alive() for thread in self._apart.values()):
             return  # the lease ends by itself, and nobody begins the same meanwhile
         with self._database.write() as session:
-            lease.release(session, name=_LEASE_NAME, holder=self._holder)
+            lease.release(session, name=self._name, holder=self._holder)
 
     def _loop(self) -> None:
         while not self._stop.is_set():
@@ -104,7 +109,11 @@ class Scheduler:
         try:
             with self._database.write() as session:
                 mine = lease.take(
-                    session, name=_LEASE_NAME, holder=self._holder, now=self._clock.now()
+                    session,
+                    name=self._name,
+                    holder=self._holder,
+                    now=self._clock.now(),
+                    length=self._length,
                 )
         except Exception:  # a door: the thread must outlive a full disk
             _log.exception("jobs.lease")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from chain import leaf as chain_leaf
@@ -45,6 +45,9 @@ __all__ = [
 ]
 
 ENTRIES_MAX = 1024
+_LEAVES_AT = select(LEAF.entry, LEAF.leaf).where(
+    LEAF.entry.in_(bindparam("wanted", expanding=True))
+)
 TABLES = (HEADS, LEAVES)
 """What holds a ledger's leaves, for whoever keeps a copy of it beside."""
 
@@ -208,9 +211,8 @@ def leaves(session: Session, indices: Iterable[int]) -> dict[int, bytes]:
     wanted = list(dict.fromkeys(indices))
     found: dict[int, bytes] = {}
     for start in range(0, len(wanted), CHUNK):
-        rows = session.execute(
-            select(LEAF.entry, LEAF.leaf).where(LEAF.entry.in_(wanted[start : start + CHUNK]))
-        )
+        given = {"wanted": wanted[start : start + CHUNK]}
+        rows = session.connection().execute(_LEAVES_AT, given).all()
         found.update((index, leaf) for index, leaf in rows)
     return found
 

@@ -4,11 +4,13 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from functools import lru_cache
+from typing import Any, cast
 
-from sqlalchemy import Table, and_, delete, func, insert, or_, select
+from sqlalchemy import Select, Table, and_, bindparam, delete, func, insert, or_, select
 from sqlalchemy.orm import Session
 
+from consortium.kernel.bulk import insert_rows
 from consortium.kernel.errors import Refusal, RefusalKind
 from consortium.kernel.time import to_ms
 from consortium.ledger.tables import CheckpointRow, HeadRow, LeafRow, TileRow
@@ -24,6 +26,18 @@ Place = tuple[int, int]
 """Level and position of a tile."""
 TileHashes = tuple[int, int, bytes]
 """Level and position of a tile, and its hashes side by side."""
+
+
+_LEAVES = (
+    select(LEAF.entry, LEAF.leaf, LEAF.leaf_hash, LEAF.jws_hash)
+    .where(LEAF.entry >= bindparam("start"), LEAF.entry < bindparam("end"))
+    .order_by(LEAF.entry)
+)
+_NEWEST = (
+    select(CHECKPOINT.size, CHECKPOINT.root, CHECKPOINT.note, CHECKPOINT.published_at)
+    .order_by(CHECKPOINT.size.desc())
+    .limit(1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +82,8 @@ class Published:
 
 def leaves(session: Session, start: int, limit: int) -> list[Entry]:
     """Leaves from `start` on, in order."""
-    return [
-        Entry(*row)
-        for row in session.execute(
-            select(LEAF.entry, LEAF.leaf, LEAF.leaf_hash, LEAF.jws_hash)
-            .where(LEAF.entry >= start, LEAF.entry < start + limit)
-            .order_by(LEAF.entry)
-        )
-    ]
+    found = session.connection().execute(_LEAVES, {"start": start, "end": start + limit})
+    return [Entry(*row) for row in found.all()]
 
 
 def tiles(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
@@ -86,18 +94,20 @@ def tiles(session: Session, wanted: Iterable[Place]) -> dict[Place, bytes]:
         by_level: dict[int, list[int]] = {}
         for level, position in places[start : start + CHUNK]:
             by_level.setdefault(level, []).append(position)
-        rows = session.execute(
-            select(TILE.level, TILE.position, TILE.hashes).where(
-                or_(
-                    *(
-                        and_(TILE.level == level, TILE.position.in_(positions))
-                        for level, positions in by_level.items()
-                    )
-                )
-            )
-        )
+        given = {f"positions{level}": positions for level, positions in by_level.items()}
+        rows = session.connection().execute(_tiles(tuple(by_level)), given).all()
         found.update(((level, position), hashes) for level, position, hashes in rows)
     return found
+
+
+@lru_cache(maxsize=256)
+def _tiles(levels: tuple[int, ...]) -> Select[Any]:
+    """Made once for each set of levels: half the time of a proof goes into making statements."""
+    places = (
+        and_(TILE.level == level, TILE.position.in_(bindparam(f"positions{level}", expanding=True)))
+        for level in levels
+    )
+    return select(TILE.level, TILE.position, TILE.hashes).where(or_(*places))
 
 
 def put_tiles(session: Session, rows: Sequence[TileHashes]) -> None:
@@ -107,14 +117,7 @@ def put_tiles(session: Session, rows: Sequence[TileHashes]) -> None:
         firsts.setdefault(level, position)
     for level, position in firsts.items():
         session.execute(delete(TILES).where(TILE.level == level, TILE.position >= position))
-    if rows:
-        session.execute(
-            insert(TILES),
-            [
-                {"level": level, "position": position, "hashes": hashes}
-                for level, position, hashes in rows
-            ],
-        )
+    insert_rows(session, TILES, rows)
 
 
 def put_checkpoint(session: Session, made: Published, *, previous: int) -> None:
@@ -135,11 +138,7 @@ def put_checkpoint(session: Session, made: Published, *, previous: int) -> None:
 
 def newest(session: Session) -> Published | None:
     """The largest published checkpoint."""
-    row = session.execute(
-        select(CHECKPOINT.size, CHECKPOINT.root, CHECKPOINT.note, CHECKPOINT.published_at).where(
-            CHECKPOINT.size == select(func.max(CHECKPOINT.size)).scalar_subquery()
-        )
-    ).one_or_none()
+    row = session.connection().execute(_NEWEST).one_or_none()
     return None if row is None else Published(*row)
 
 

@@ -6,6 +6,7 @@ tile levels is hashed again when it is read, at most 255 hashes for each tile.
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 from sqlalchemy.orm import Session
 
@@ -73,24 +74,38 @@ def grow(
             hashes = whole[start : start + TILE_BYTES]
             rows.append((level, position + start // TILE_BYTES, hashes))
             if len(hashes) == TILE_BYTES:
-                roots.append(pyramid(hashes)[tiles.HEIGHT])
+                roots.append(_root(hashes))
             else:
                 after[level] = hashes
         level, added = level + 1, b"".join(roots)
     return after, rows
 
 
-def pyramid(hashes: bytes) -> list[bytes]:
-    """Level by level, the hashes of the complete subtrees over a tile's hashes, the tile first."""
-    rows = [hashes]
+def _root(hashes: bytes) -> bytes:
+    while len(hashes) > HASH_BYTES:
+        hashes = _paired(hashes)
+    return hashes
+
+
+def _paired(hashes: bytes) -> bytes:
     sha256 = hashlib.sha256
+    return b"".join(
+        [
+            sha256(b"\x01" + hashes[at : at + _PAIR_BYTES]).digest()
+            for at in range(0, len(hashes) - HASH_BYTES, _PAIR_BYTES)
+        ]
+    )
+
+
+@lru_cache(maxsize=16)
+def pyramid(hashes: bytes) -> Sequence[bytes]:
+    """Level by level, the hashes of the complete subtrees over a tile's hashes, the tile first.
+
+    The tiles at the right edge and near the top are in every proof, so the last few are kept.
+    """
+    rows = [hashes]
     while len(hashes) >= _PAIR_BYTES:
-        hashes = b"".join(
-            [
-                sha256(b"\x01" + hashes[at : at + _PAIR_BYTES]).digest()
-                for at in range(0, len(hashes) - HASH_BYTES, _PAIR_BYTES)
-            ]
-        )
+        hashes = _paired(hashes)
         rows.append(hashes)
     return rows
 
@@ -103,7 +118,7 @@ def hashes(session: Session, wanted: Iterable[Coordinate]) -> dict[Coordinate, b
     """
     coordinates = sorted(set(wanted))
     rows = store.tiles(session, (_place(*one)[0] for one in coordinates))
-    known: dict[Place, list[bytes]] = {}
+    known: dict[Place, Sequence[bytes]] = {}
     found: dict[Coordinate, bytes] = {}
     for level, index in coordinates:
         place, offset = _place(level, index)

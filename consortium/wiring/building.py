@@ -16,6 +16,7 @@ from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.jobs.lease import LEASE
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
 from consortium.ledger.keys import load_log_keys
@@ -31,6 +32,8 @@ from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 
 POLICY_FILE = "policy"
+PUBLISH_LEASE = timedelta(seconds=6)
+"""How long nobody publishes after the process that did has died (PostgreSQL)."""
 
 
 def build(settings: Settings, *, clock: Clock | None = None, link: Link | None = None) -> Node:
@@ -72,15 +75,8 @@ def build(settings: Settings, *, clock: Clock | None = None, link: Link | None =
     if settings.role is NodeRole.HUB and identities.members:
         node.hub = _hub(node)
     _connect(node, link)
-    node.scheduler = Scheduler(
-        database,
-        _timetable(node),
-        clock=clock,
-        period_s=settings.sync_period_s,
-        # one process serves a SQLite file; several may share a PostgreSQL
-        alone=database.dialect == "sqlite",
-    )
-    nudge.scheduler = node.scheduler
+    node.schedulers = _schedulers(node)
+    nudge.schedulers = node.schedulers
     return node
 
 
@@ -173,6 +169,28 @@ def _connect(node: Node, given: Link | None) -> None:
         )
 
 
+def _schedulers(node: Node) -> tuple[Scheduler, ...]:
+    """Publishing waits for no courier, and has a lease of its own that ends soon."""
+
+    def one(jobs: list[Job], name: str, length: timedelta) -> Scheduler:
+        return Scheduler(
+            node.database,
+            jobs,
+            clock=node.clock,
+            period_s=node.settings.sync_period_s,
+            # one process serves a SQLite file; several may share a PostgreSQL
+            alone=node.database.dialect == "sqlite",
+            name=name,
+            length=length,
+        )
+
+    made = [one(_timetable(node), "jobs", LEASE)]
+    if node.hub is not None:
+        publish = Job("publish", node.publish, every=timedelta(seconds=0.5), on_wake=True)
+        made.append(one([publish], "publish", PUBLISH_LEASE))
+    return tuple(made)
+
+
 def _timetable(node: Node) -> list[Job]:
     """What runs by itself, in the order in which one run helps the next."""
     period = timedelta(seconds=node.settings.sync_period_s)
@@ -181,8 +199,6 @@ def _timetable(node: Node) -> list[Job]:
         Job("keys", node.deliver_keys, every=period, on_wake=True),
         Job("deliver", node.sync, every=period, on_wake=True),
     ]
-    if node.hub is not None:
-        jobs.append(Job("publish", node.publish, every=timedelta(seconds=0.5), on_wake=True))
     jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
     jobs.append(Job("backup", node.back_up, every=hourly, apart=True))
     return jobs

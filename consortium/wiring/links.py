@@ -49,13 +49,13 @@ class InProcessLink:
 
 
 class Nudge:
-    """A wake-up that reaches event streams and the scheduler."""
+    """A wake-up that reaches event streams and whatever runs jobs."""
 
     def __init__(self, streams: Broadcaster) -> None:
         self._streams = streams
-        self.scheduler: Scheduler | None = None
+        self.schedulers: tuple[Scheduler, ...] = ()
 
     def notify(self) -> None:
         self._streams.notify()
-        if self.scheduler is not None:
-            self.scheduler.notify()
+        for scheduler in self.schedulers:
+            scheduler.notify()

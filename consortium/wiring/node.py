@@ -45,7 +45,7 @@ class Hub:
 
 @dataclass(slots=True)
 class Node:
-    """One node, built. `scheduler` is not started; `close` releases everything."""
+    """One node, built. Jobs run from `start` on; `close` releases everything."""
 
     settings: Settings
     database: Database
@@ -63,7 +63,7 @@ class Node:
     hub: Hub | None = None
     couriers: dict[str, Courier] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
-    scheduler: Scheduler | None = None
+    schedulers: tuple[Scheduler, ...] = ()
     links: list[HttpLink] = field(default_factory=list)
     link: Link | None = None
 
@@ -131,10 +131,15 @@ class Node:
         while publisher.publish(self.database, self.hub.log, self.hub.guard, now=now) is not None:
             self.nudge.notify()
 
+    def start(self) -> None:
+        """Begin to run what runs by itself."""
+        for scheduler in self.schedulers:
+            scheduler.start()
+
     def close(self) -> None:
         """Stop jobs, end threads and connections."""
-        if self.scheduler is not None:
-            self.scheduler.stop()
+        for scheduler in self.schedulers:
+            scheduler.stop()
         for link in self.links:
             link.close()
         if self.hub is not None:
