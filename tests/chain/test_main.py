@@ -1,5 +1,6 @@
 """The command line, run as a stranger would, with nothing but chain."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,9 @@ import pytest
 
 from chain.__main__ import main
 from chain.note import SigningKey, VerifierKey
+from chain.store import Folder
 from tests.chain.making import Log, policy_text
+from tests.chain.test_log import grown
 
 ROOT = Path(__file__).parents[2]
 KEY = SigningKey("hub.example/ledger", b"\x01" * 32)
@@ -89,6 +92,31 @@ def test_keygen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["keygen", "with space"]) == 1
 
 
+def test_a_whole_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, rules = tmp_path / "log", tmp_path / "policy"
+    grown(Folder(root), 300)
+    rules.write_bytes(policy_text(KEY, "quorum none"))
+    command = ["verify", str(root), "--policy", str(rules)]
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "hub.example/ledger has signed a tree of 300 entries" in said
+    assert said.endswith("VERIFIED.\n")
+    assert main([*command, "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["holds"], facts["size"], facts["first_bad_index"]) == (True, 300, None)
+    bundle = root / "tile/entries/001.p/44"
+    bundle.write_bytes(bundle.read_bytes()[:-1] + b"!")
+    assert main(command) == 1
+    said = capsys.readouterr().out
+    assert "REFUSED. entry 299: tile/entries/001.p/44 holds an entry" in said
+    assert "VERIFIED" not in said
+    assert main([*command, "--json"]) == 1
+    facts = json.loads(capsys.readouterr().out)
+    assert (facts["holds"], facts["first_bad_index"]) == (False, 299)
+    assert facts["problems"][0]["code"] == "entry.differs"
+    assert main(["verify", str(tmp_path / "none"), "--policy", str(rules)]) == 2
+
+
 def test_as_a_process_of_its_own(files: tuple[Path, Path]) -> None:
     data, rules = files
     command = [sys.executable, "-m", "chain", "receipt", str(data), "--policy", str(rules)]
@@ -104,6 +132,20 @@ def test_chain_needs_neither_the_product_nor_its_libraries() -> None:
         "import chain, chain.__main__, sys;"
         "print([m for m in sys.modules if m.split('.')[0] in"
         " ('consortium', 'adapters', 'sqlalchemy', 'orjson', 'joserfc', 'pydantic', 'ssl')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_only_the_doors_reach_a_network() -> None:
+    code = (
+        "import pkgutil, chain, sys, importlib;"
+        "names = [m.name for m in pkgutil.iter_modules(chain.__path__)];"
+        "[importlib.import_module(f'chain.{name}') for name in names if name != 'doors'];"
+        "print([m for m in ('http.client', 'socketserver', 'ssl', 'urllib.request')"
+        " if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
