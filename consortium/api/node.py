@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from consortium.exchange.courier import LinkState
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
+from consortium.exchange.links import LinkState
 from consortium.kernel.database import Database
 from consortium.ports import Clock
 from consortium.settings import Settings

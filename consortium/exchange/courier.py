@@ -9,56 +9,40 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
-from sqlalchemy import and_, not_, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import blobs, jws, outqueue, received, replies, restored
+from consortium.exchange import (
+    alarms,
+    blobs,
+    heads_watch,
+    jws,
+    keeping,
+    outqueue,
+    received,
+    replies,
+    restored,
+)
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
 from consortium.exchange.identity import Identity
 from consortium.exchange.inbox import Inbox
+from consortium.exchange.links import Done, LinkState
 from consortium.exchange.outbox import Draft, Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.received import FeedBroken, Item
 from consortium.exchange.replies import Given, Page
 from consortium.exchange.settling import Place, settle, take_back
-from consortium.exchange.tables import AckRow, InboxRow, MarkRow, OutboxRow
+from consortium.exchange.tables import AckRow, OutboxRow
 from consortium.exchange.witnessing import Witnessing
 from consortium.fhir import message as messages
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, conflict
 from consortium.kernel.ids import new_id
 from consortium.kernel.time import from_ms, to_ms
-from consortium.ledger import journal, receipts
+from consortium.ledger import journal
 from consortium.ports import Clock, LinkDown, Wake
-
-_RECEIPTS_AT_ONCE = 128
-
-
-@dataclass(slots=True)
-class LinkState:
-    """What the status strip shows of the link."""
-
-    online: bool = False
-    since: datetime | None = None
-    last_sync: datetime | None = None
-    round_trip_ms: int = 0
-    clock_off_s: int = 0
-    trouble: str = ""
-    """A stable code when the hub answered and something is wrong; empty when all is well."""
-
-
-@dataclass(slots=True)
-class Done:
-    """What one run moved."""
-
-    pushed: int = 0
-    pulled: int = 0
-    receipts: int = 0
-    blobs: int = 0
-    down: bool = False
 
 
 @dataclass(slots=True)
@@ -111,6 +95,7 @@ class Courier:
         self.state.trouble = ""
         done.pushed += self._push(now)
         done.pulled += self._pull(done, now)
+        heads_watch.name_missing(self.database, self.member, self.caller.query, now=now)
         if self._acknowledge(now):
             done.pushed += self._push(now)
         done.blobs += self._put_blobs() + self._get_blobs(now)
@@ -240,20 +225,26 @@ class Courier:
             with self.database.read() as session:
                 after = self.inbox.number(session, self.member)
                 ledger = self.witnessing.asks(session, seen)
-                wanted = self._receipts_wanted(session)
+                witnessed = self.witnessing.witnessed
+                wanted = keeping.wanted(session, self.member, witnessed=witnessed)
                 recipients = outqueue.undelivered(session, self.member)
                 acks = outqueue.acks_of(session, recipients)
+                known = heads_watch.known_entry(session, self.member)
+                old = heads_watch.old_changes(
+                    session, self.member, online_since=self.state.online_since, now=now
+                )
             body = self.caller.request(
-                "/sync/pull", [], after=after, receipts=wanted, acks=recipients, **ledger
-            )
+                "/sync/pull", [], after=after, receipts=wanted, acks=recipients, heads=known,
+                **ledger,
+            )  # fmt: skip
             page = replies.page(body)
             self._compare_clocks(page.time_ms)
             self.witnessing.told(page)
-            if seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks):
+            idle = seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks)
+            if idle and not old:
                 return taken
             for item in page.items:
-                with self.database.write() as session:
-                    self._take(session, item, now)
+                self._take(item, now)
                 taken += 1
             with self.database.write() as session:
                 done.receipts += self._news(session, page, ledger["size"], now)
@@ -264,32 +255,30 @@ class Courier:
     def _compare_clocks(self, hub_ms: int) -> None:
         self.state.clock_off_s = (to_ms(self.clock.now()) - hub_ms) // 1000
 
-    def _take(self, session: Session, item: Item, now: datetime) -> None:
+    def _take(self, item: Item, now: datetime) -> None:
         try:
-            self.inbox.take(session, self.member, item, now=now)
+            with self.database.write() as session:
+                self.inbox.take(session, self.member, item, now=now)
         except FeedBroken as broken:
+            with self.database.write() as session:
+                heads_watch.broken(session, self.member, item, now=now)
             raise conflict("sync.feed") from broken
-
-    def _receipts_wanted(self, session: Session) -> list[int]:
-        """Entries without a receipt, or with one that by now can name its witnesses."""
-        late = and_(InboxRow.receipt.is_not(None), InboxRow.index >= self.witnessing.witnessed)
-        rows = session.scalars(
-            select(InboxRow.index)
-            .where(InboxRow.member == self.member, InboxRow.witnessed.is_(False), not_(late))
-            .order_by(InboxRow.index)
-            .limit(_RECEIPTS_AT_ONCE)
-        )
-        return list(rows)
 
     def _news(self, session: Session, page: Page, seen: int, now: datetime) -> int:
         """Take the hub's checkpoint, receipts and acks, each only if it proves right."""
         cursor = self.inbox.cursor(session, self.member)
         if page.running and page.running != b64(cursor.running):
-            session.merge(MarkRow(name="alarm:feed", value="differs"))
+            alarms.put(session, "feed.page", about=self.member, now=now, entry=cursor.index)
             self.state.trouble = "sync.feed"
         if code := self.witnessing.take(session, page, seen=seen, now=now):
             self.state.trouble = code
-        news = sum(self._keep_receipt(session, index, raw) for index, raw in page.receipts.items())
+        if not page.more:
+            # complete now by the hub's word
+            rules, since = self.witnessing.rules(session), self.state.online_since
+            heads_watch.watch(
+                session, self.member, page.heads, policy=rules, online_since=since, now=now
+            )
+        news = self._keep_receipts(session, page)
         for member, index in page.acks.items():
             known = session.get(AckRow, member)
             if known is None or known.index != index:
@@ -297,25 +286,15 @@ class Courier:
                 news += 1
         return news
 
-    def _keep_receipt(self, session: Session, index: int, raw: bytes) -> bool:
-        row = session.get(InboxRow, (self.member, index))
-        if row is None:
-            return False
-        try:
-            rules = self.witnessing.rules(session)
-            witnessed = receipts.check(raw, rules, expect_leaf=row.leaf).quorum
-        except Refusal as refusal:
-            row.alarm = refusal.code
-            self.state.trouble = refusal.code
-            return False
-        if row.receipt is not None and not witnessed:
-            return False
-        row.receipt, row.witnessed = raw, witnessed
-        own = session.get(OutboxRow, row.exchange)
-        # an exchange signed again after a loss has one receipt for each of its leaves
-        if own is not None and own.index == index:
-            own.receipt = raw
-        return True
+    def _keep_receipts(self, session: Session, page: Page) -> int:
+        kept, rules = 0, self.witnessing.rules(session)
+        for index, raw in page.receipts.items():
+            new = keeping.keep(session, self.member, index, raw, policy=rules, now=self.clock.now())
+            if isinstance(new, Refusal):
+                self.state.trouble = new.code
+            else:
+                kept += new
+        return kept
 
     def _acknowledge(self, now: datetime) -> bool:
         if self.member == HUB_MEMBER:

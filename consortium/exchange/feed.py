@@ -29,6 +29,7 @@ def running_hash(previous: bytes, index: int, leaf_hash: bytes) -> bytes:
 class _Head:
     number: int
     running: bytes
+    begun: int
 
 
 class Feeds:
@@ -53,9 +54,9 @@ class Feeds:
                 self._heads.setdefault(member, None)
 
     def _fetch(self, *where: ColumnElement[bool]) -> None:
-        columns = (_HEAD.c.member, _HEAD.c.number, _HEAD.c.running)
-        for member, number, running in self._session.execute(select(*columns).where(*where)):
-            self._heads.setdefault(member, _Head(number, running))
+        columns = (_HEAD.c.member, _HEAD.c.number, _HEAD.c.running, _HEAD.c.begun)
+        for member, *head in self._session.execute(select(*columns).where(*where)):
+            self._heads.setdefault(member, _Head(*head))
 
     def _head(self, member: str) -> _Head | None:
         if member not in self._heads:
@@ -70,11 +71,14 @@ class Feeds:
             self._whole = True
         return frozenset(member for member, head in self._heads.items() if head is not None)
 
-    def open(self, member: str, earlier: Sequence[tuple[int, bytes]]) -> None:
-        """Begin a new member's feed with the (index, leaf hash) of earlier entries to all."""
+    def open(self, member: str, earlier: Sequence[tuple[int, bytes]], *, at: int) -> None:
+        """Begin a new member's feed with the (index, leaf hash) of earlier entries to all.
+
+        `at` is the index of the entry that brings the member in.
+        """
         if self._head(member) is not None:
             return
-        self._heads[member] = _Head(0, ZERO)
+        self._heads[member] = _Head(0, ZERO, at)
         for index, leaf_hash in earlier:
             self.append((member,), index, leaf_hash)
         self._moved.add(member)
@@ -96,7 +100,9 @@ class Feeds:
         self._rows = []
         moved = [(member, head) for member in sorted(self._moved) if (head := self._heads[member])]
         upsert_rows(
-            self._session, _HEAD, [(member, head.number, head.running) for member, head in moved]
+            self._session,
+            _HEAD,
+            [(member, head.begun, head.number, head.running) for member, head in moved],
         )
         self._moved.clear()
 

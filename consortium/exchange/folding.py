@@ -147,7 +147,7 @@ class Folding:
             born = name.startswith("member:") and self.held.get(name) is None
             self.held.put(name, placed(value, index), index)
             if born:
-                self._feeds.open(name.partition(":")[2], self._earlier())
+                self._feeds.open(name.partition(":")[2], self._earlier(), at=index)
 
     def _earlier(self) -> list[tuple[int, bytes]]:
         """(index, leaf hash) of what went to all members before this entry."""

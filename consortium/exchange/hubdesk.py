@@ -20,6 +20,7 @@ from consortium.exchange.blobs import BlobStore
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import frames, unframe
 from consortium.exchange.header import TOKEN
+from consortium.exchange.heads_hub import HeadsTold
 from consortium.exchange.identity import Identity
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.kinds import QueryType
@@ -79,6 +80,7 @@ class HubDesk:
         self._store = store
         self._queries = queries
         self._requests = Requests()
+        self._heads = HeadsTold()
         self._paths: dict[str, Handler] = {
             "/sync/hello": self._hello,
             "/sync/push": self._push,
@@ -165,6 +167,8 @@ class HubDesk:
         witness_desk.take(self._database, member, statement, now=self._clock.now())
         with self._database.read() as session:
             after = _number(statement, "after")
+            # first, so that the feed that follows reaches as far as these heads
+            told = self._heads.answer(session, member, known=_number(statement, "heads"))
             items = feed.page(session, member, after=after, limit=256, most_bytes=PULL_MAX_BYTES)
             leaves = journal.leaves(session, [item.index for item in items])
             meta: dict[str, Any] = {
@@ -179,6 +183,7 @@ class HubDesk:
                 "running": b64(items[-1].running) if items else "",
                 "more": bool(items) and _has_more(session, member, items[-1].number),
                 "time_ms": to_ms(self._clock.now()),
+                "heads": told,
                 **self._ledger_news(session, member, statement),
             }
         parts = [orjson.dumps(meta)]

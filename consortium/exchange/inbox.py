@@ -111,10 +111,10 @@ class Inbox:
         if item.number != cursor.number + 1 or item.index <= cursor.index:
             raise FeedBroken(f"number {item.number} after {cursor.number}")
         entry = read(item)
-        row = row_of(member, entry, state=KEPT)
-        session.add(row)
         cursor.number, cursor.index = item.number, item.index
         cursor.running = running_hash(cursor.running, item.index, journal.hash_leaf(item.leaf))
+        row = row_of(member, entry, running=cursor.running, state=KEPT)
+        session.add(row)
         if entry.header.kind not in QUIET:
             cursor.to_ack = 1
         row.state, row.alarm = self._judge_and_apply(session, member, entry, now=now)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sqlalchemy.orm import Session
 
+from consortium.exchange import alarms, jws, state
 from consortium.exchange import facts as rules
-from consortium.exchange import jws, state
 from consortium.exchange.commitment import b64, unb64
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
@@ -25,7 +25,7 @@ from consortium.exchange.kinds import (
     everyone,
     parties,
 )
-from consortium.exchange.tables import FeedRow, MarkRow
+from consortium.exchange.tables import FeedRow
 from consortium.fhir import message as messages
 from consortium.kernel.errors import Refusal, conflict, forbidden, invalid
 
@@ -83,7 +83,10 @@ class Ack(_FromParameters):
         row = session.get(FeedRow, (opened.header.sender, opened.facts["number"]))
         seen = (row.index, b64(row.running)) if row is not None else None
         if seen != (opened.facts["index"], opened.facts["running"]):
-            session.merge(MarkRow(name=f"alarm:feed:{opened.header.sender}", value="differs"))
+            alarms.put(
+                session, "feed.ack", about=opened.header.sender, now=opened.now,
+                upto=opened.facts["index"], number=opened.facts["number"],
+            )  # fmt: skip
 
 
 class BodyRefuse(_FromParameters):
@@ -166,8 +169,12 @@ class DisputeRaise(_FromParameters):
         return ()
 
     def apply(self, session: Session, opened: Opened) -> None:
-        mark = f"alarm:dispute:{opened.facts['index']}"
-        session.merge(MarkRow(name=mark, value=opened.header.sender))
+        """At the hub's own members: a verdict of the hub is in doubt."""
+        alarms.put(
+            session, "dispute", about=f"{opened.header.sender}:{opened.facts['index']}",
+            now=opened.now, entry=opened.facts["index"], member=opened.header.sender,
+            verdict=opened.facts["verdict"], found=opened.facts["found"],
+        )  # fmt: skip
 
 
 class NodeSuspend(_FromParameters):

@@ -59,13 +59,14 @@ def read(item: Item) -> Entry:
     return Entry(item, signed, from_ms(time_ms), verdict, ok, words)
 
 
-def row_of(member: str, entry: Entry, *, state: str) -> InboxRow:
-    """The row that keeps an entry as it came."""
+def row_of(member: str, entry: Entry, *, running: bytes, state: str) -> InboxRow:
+    """The row that keeps an entry as it came; `running` is the feed's hash with it."""
     header = entry.header
     return InboxRow(
         member=member,
         index=entry.item.index,
         number=entry.item.number,
+        running=running,
         exchange=header.id,
         kind=header.kind,
         case=header.case,

@@ -45,6 +45,8 @@ class Page:
     """The size of the newest checkpoint that met the policy's quorum; 0 while none has."""
     heard: Mapping[int, list[bytes]] = field(default_factory=dict)
     """Proofs between the checkpoint and sizes that were heard past the hub."""
+    heads: "HeadsSaid | None" = None
+    """The newest `feed.heads/1` where this member has not seen it yet."""
 
     def nothing_new(self, *, checkpoint: bytes, acks: Mapping[str, int]) -> bool:
         """Whether it brings nothing but what is known here: most polls do, and write nothing."""
@@ -53,9 +55,23 @@ class Page:
             and not self.cosign
             and not self.heard
             and not self.receipts
+            and self.heads is None
             and self.checkpoint in (b"", checkpoint)
             and dict(acks) == self.acks
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadsSaid:
+    """Where the hub says that this member's feed stands under signed heads, with the proofs."""
+
+    entry: int
+    receipt: bytes
+    facts: bytes
+    place: int
+    number: int
+    running: bytes
+    path: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +107,7 @@ def page(body: bytes) -> Page:
                 int(size): [unb64(str(one)) for one in proof]
                 for size, proof in meta["heard"].items()
             },
+            heads=_heads(meta.get("heads") or {}),
         )
 
 
@@ -115,6 +132,20 @@ def hub_says(session: Session, given: Given) -> bool:
         return False
     statement.pop("at_ms", None)
     return genuine and record.get("until") is None and statement == given.answer.json()
+
+
+def _heads(told: Mapping[str, Any]) -> HeadsSaid | None:
+    if "receipt" not in told:
+        return None
+    return HeadsSaid(
+        entry=int(told["entry"]),
+        receipt=unb64(str(told["receipt"])),
+        facts=unb64(str(told["facts"])),
+        place=int(told["place"]),
+        number=int(told["number"]),
+        running=unb64(str(told["running"])),
+        path=[unb64(str(one)) for one in told["path"]],
+    )
 
 
 def _item(one: Mapping[str, Any], leaf: bytes, facts: bytes, body: bytes) -> Item:

@@ -65,10 +65,11 @@ class FeedRow(Base):
 
 
 class FeedHeadRow(Base):
-    """Hub: where each member's feed ends."""
+    """Hub: where each member's feed ends. `begun`: the entry that opened it."""
 
     __tablename__ = "feed_head"
     member: Mapped[str] = mapped_column(String(64), primary_key=True)
+    begun: Mapped[int] = mapped_column(BigInteger)
     number: Mapped[int] = mapped_column(BigInteger)
     running: Mapped[bytes] = mapped_column(LargeBinary(32))
 
@@ -128,7 +129,7 @@ class OwnHeadRow(Base):
 
 
 class InboxRow(Base):
-    """Node: each entry of a local member's feed, as it came."""
+    """Node: each entry of a local member's feed, as it came; `running` is the feed's hash there."""
 
     __tablename__ = "inbox"
     __table_args__ = (
@@ -141,6 +142,7 @@ class InboxRow(Base):
     member: Mapped[str] = mapped_column(String(64), primary_key=True)
     index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger)
+    running: Mapped[bytes] = mapped_column(LargeBinary(32))
     exchange: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(64))
     case: Mapped[str] = mapped_column("case_id", String(64))
@@ -212,8 +214,18 @@ class ReplayFindingRow(Base):
 
 
 class MarkRow(Base):
-    """Small facts of this node (restored or not, last link), one value by name."""
+    """Small facts of this node (restored or not, alarms), one value by name."""
 
     __tablename__ = "node_mark"
-    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(160), primary_key=True)
     value: Mapped[str] = mapped_column(Text)
+
+
+class AlarmSeenRow(Base):
+    """An alarm that a person has looked at; it stands until it is mended, and this says by whom."""
+
+    __tablename__ = "alarm_seen"
+    alarm: Mapped[str] = mapped_column(String(160), primary_key=True)
+    person: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime] = mapped_column(Instant)

@@ -12,10 +12,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import restored
+from consortium.exchange import alarms, restored
 from consortium.exchange.identity import Identity
 from consortium.exchange.replies import Page
-from consortium.exchange.tables import MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import cosignatures, gossip, policies, witness
@@ -24,7 +23,6 @@ from consortium.ledger.witness import View
 
 CLOCK_OFF_MAX = timedelta(minutes=5)
 """A cosignature tells the time: a node whose clock is further from the hub's makes none."""
-POLICY_ALARM = "alarm:ledger:policy"
 
 
 @dataclass(slots=True)
@@ -85,7 +83,7 @@ class Witnessing:
                 found = gossip.prove(session, answer, page.heard, asked=self._asked, now=now)
                 trouble = found.code if found is not None else ""
         if policies.strange(session, self.policy):
-            session.merge(MarkRow(name=POLICY_ALARM, value="differs"))
+            alarms.put(session, "ledger.policy", now=now)
         return trouble
 
     def cosign(self, page: Page, *, clock_off_s: int, now: datetime) -> None:

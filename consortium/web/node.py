@@ -3,8 +3,8 @@
 from typing import Protocol
 
 from consortium.exchange.blobs import BlobStore
-from consortium.exchange.courier import LinkState
 from consortium.exchange.identity import Identities
+from consortium.exchange.links import LinkState
 from consortium.exchange.outbox import Post
 from consortium.kernel.database import Database
 from consortium.members.keyring import Keyring

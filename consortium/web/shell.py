@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import service as desk
 from consortium.exchange import restored, timeline
-from consortium.exchange.courier import LinkState
+from consortium.exchange.links import LinkState
 from consortium.kernel.actor import Actor, Role
 from consortium.ledger import witness
 from consortium.members import directory

@@ -199,6 +199,8 @@ def _timetable(node: Node) -> list[Job]:
         Job("keys", node.deliver_keys, every=period, on_wake=True),
         Job("deliver", node.sync, every=period, on_wake=True),
     ]
+    if node.hub is not None:
+        jobs.append(Job("heads", node.say_heads, every=timedelta(minutes=1)))
     jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
     jobs.append(Job("backup", node.back_up, every=hourly, apart=True))
     return jobs

@@ -6,14 +6,16 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from consortium.desk import service as desk
+from consortium.exchange import heads_hub
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
-from consortium.exchange.courier import Courier, LinkState
+from consortium.exchange.courier import Courier
 from consortium.exchange.guard import HubGuard
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
 from consortium.exchange.kinds import Registry
+from consortium.exchange.links import LinkState
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.jobs.scheduler import Scheduler
@@ -135,6 +137,10 @@ class Node:
         """Begin to run what runs by itself."""
         for scheduler in self.schedulers:
             scheduler.start()
+
+    def say_heads(self, now: datetime) -> bool:
+        """At the hub, say where every feed stands, if it is time."""
+        return self.hub is not None and heads_hub.send(self.database, self.post, now=now)
 
     def close(self) -> None:
         """Stop jobs, end threads and connections."""

@@ -6,7 +6,7 @@ from consortium.contracts import kinds as contract_kinds
 from consortium.contracts.permit import PERMIT
 from consortium.desk import kinds as desk_kinds
 from consortium.desk.signing import ContractRows
-from consortium.exchange import own_kinds
+from consortium.exchange import heads_kind, own_kinds
 from consortium.exchange.kinds import ExchangeKind, QueryType, Registry, SubjectType
 from consortium.members import kinds as member_kinds
 from consortium.members import trust as member_trust
@@ -17,6 +17,7 @@ from consortium.teleconsult import kinds as teleconsult_kinds
 
 _ROOMS = (
     own_kinds,
+    heads_kind,
     member_kinds,
     member_trust,
     contract_kinds,

@@ -22,7 +22,7 @@ from jinja2 import ChoiceLoader, FileSystemLoader
 from consortium import words
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
-from consortium.exchange.courier import LinkState
+from consortium.exchange.links import LinkState
 from consortium.kernel.database import Database
 from consortium.web import pages
 from tests.browser.gallery import router as gallery

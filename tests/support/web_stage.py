@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import service as desk
 from consortium.desk.model import DeskRow
-from consortium.exchange.courier import LinkState
+from consortium.exchange.links import LinkState
 from consortium.exchange.tables import SharedStateRow
 from consortium.kernel.actor import Actor, Role
 from consortium.kernel.database import Database

@@ -15,6 +15,7 @@ from consortium.exchange import commitment, feed, jws
 from consortium.exchange.commitment import Part, b64
 from consortium.exchange.envelope import Envelope
 from consortium.exchange.header import Header, Lane
+from consortium.exchange.heads import Head, Heads
 
 FILE = Path(__file__).parent / "exchange-v1.json"
 NODE = "node-1"
@@ -67,6 +68,7 @@ def make() -> dict[str, Any]:
     signed = jws.sign(head, key)
     one = feed.running_hash(feed.ZERO, 0, hashlib.sha256(b"leaf 0").digest())
     two = feed.running_hash(one, 7, hashlib.sha256(b"leaf 7").digest())
+    told = Heads([Head("shiqiao", 2, two), Head("lead", 1, one), Head("consortium", 0, feed.ZERO)])
     return {
         "public": key.public.hex(),
         "facts_sent": facts.hex(),
@@ -80,6 +82,11 @@ def make() -> dict[str, Any]:
         "prev_of_next": jws.digest_text(signed),
         "first_prev": jws.FIRST_PREV,
         "feed": [feed.ZERO.hex(), one.hex(), two.hex()],
+        "feed_heads": {
+            "leaves": [[head.member, head.number, head.leaf_hash.hex()] for head in told.all],
+            "root": told.root.hex(),
+            "path_of_last": [one.hex() for one in told.path(2)],
+        },
     }
 
 

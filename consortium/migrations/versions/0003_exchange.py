@@ -10,6 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    _alarm_seen()
     _blob()
     _blob_use()
     _chain_head()
@@ -24,6 +25,17 @@ def upgrade() -> None:
     _own_head()
     _replay_finding()
     _shared_state()
+
+
+def _alarm_seen() -> None:
+    op.create_table(
+        "alarm_seen",
+        sa.Column("alarm", sa.String(length=160), nullable=False),
+        sa.Column("person", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("alarm", name=op.f("pk_alarm_seen")),
+    )
 
 
 def _blob() -> None:
@@ -118,6 +130,7 @@ def _feed_head() -> None:
     op.create_table(
         "feed_head",
         sa.Column("member", sa.String(length=64), nullable=False),
+        sa.Column("begun", sa.BigInteger(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("running", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("member", name=op.f("pk_feed_head")),
@@ -130,6 +143,7 @@ def _inbox() -> None:
         sa.Column("member", sa.String(length=64), nullable=False),
         sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("running", sa.LargeBinary(length=32), nullable=False),
         sa.Column("exchange", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=64), nullable=False),
         sa.Column("case_id", sa.String(length=64), nullable=False),
@@ -166,7 +180,7 @@ def _member_ack() -> None:
 def _node_mark() -> None:
     op.create_table(
         "node_mark",
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=160), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_node_mark")),
     )

@@ -10,7 +10,7 @@ import orjson
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
-from consortium.exchange.courier import LinkState
+from consortium.exchange.links import LinkState
 from consortium.kernel.database import Database
 from consortium.kernel.ids import UserId
 from consortium.members.keyring import Keyring

@@ -24,7 +24,7 @@ from consortium.ledger import journal
 from tests.consortium.exchange.kinds import taken
 from tests.consortium.exchange.world import HUB, LEAD, World
 
-QUIET = {"ack/1", "body.refuse/1", "dispute.raise/1", "node.suspend/1"}
+QUIET = {"ack/1", "feed.heads/1", "body.refuse/1", "dispute.raise/1", "node.suspend/1"}
 """Kinds whose hooks note nothing in the test's own table."""
 
 

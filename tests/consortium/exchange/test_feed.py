@@ -37,8 +37,8 @@ def test_a_member_without_a_feed_gets_nothing(sqlite: Database) -> None:
     with sqlite.write() as session:
         feeds = Feeds(session)
         feeds.append(("nobody",), 3, bytes(32))
-        feeds.open("a", [(1, b"1" * 32), (2, b"2" * 32)])
-        feeds.open("a", [(9, b"9" * 32)])
+        feeds.open("a", [(1, b"1" * 32), (2, b"2" * 32)], at=2)
+        feeds.open("a", [(9, b"9" * 32)], at=9)
         feeds.append(("a", "nobody"), 3, b"3" * 32)
         feeds.flush()
     with sqlite.read() as session:

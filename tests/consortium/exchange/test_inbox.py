@@ -8,7 +8,7 @@ import orjson
 import pytest
 from sqlalchemy import select
 
-from consortium.exchange import commitment, feed, jws, restored, state, timeline
+from consortium.exchange import alarms, commitment, feed, jws, restored, state, timeline
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import Envelope, unpack
@@ -19,7 +19,7 @@ from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import ExchangeKind, Registry
 from consortium.exchange.received import FeedBroken, Item
 from consortium.exchange.sealing import seal
-from consortium.exchange.tables import FeedCursorRow, FeedRow, InboxRow, MarkRow
+from consortium.exchange.tables import FeedCursorRow, FeedRow, InboxRow
 from consortium.fhir import message as messages
 from consortium.ledger import journal
 from tests.consortium.exchange.files import document
@@ -54,11 +54,11 @@ def rows(world: World, name: str) -> dict[str, InboxRow]:
         return {row.exchange: row for row in found}
 
 
-def disputes(world: World) -> list[tuple[str, str]]:
-    """(mark, member) of the disputes that the hub was told of."""
+def disputes(world: World) -> list[tuple[int, str]]:
+    """(entry, member) of the disputes that the hub was told of."""
     with world.hub_database.read() as session:
-        marks = session.scalars(select(MarkRow).where(MarkRow.name.startswith("alarm:dispute:")))
-        return [(mark.name, mark.value) for mark in marks]
+        found = [one for one in alarms.of_node(session) if one.code == "dispute"]
+        return sorted((one.facts["entry"], one.facts["member"]) for one in found)
 
 
 # ---------------------------------------------------------------- a hub that judges wrongly
@@ -97,8 +97,8 @@ def test_a_wrong_admission_is_kept_not_applied_and_disputed(
             assert [one.alarm for one in timeline.alarms(session, member=name)] == ["test.closed"]
         assert case is not None
         assert (case["state"], case["said"]) == ("closed", 1)
-    [(mark, name)] = disputes(world)
-    assert (mark, name in {"a", "b"}) == (f"alarm:dispute:{rows(world, 'b')[exchange].index}", True)
+    index = rows(world, "b")[exchange].index
+    assert disputes(world) == [(index, "a"), (index, "b")]
     # the feed goes on behind it
     told = b.send("test.open/1", ("a",), case="c2", urgency="routine")
     world.settle()
@@ -397,4 +397,6 @@ def test_an_ack_that_does_not_fit_the_feed_is_an_alarm_at_the_hub(world: World) 
     assert push(world, raw) == "ok"
     world.members[HUB].sync()
     with world.hub_database.read() as session:
-        assert session.get_one(MarkRow, "alarm:feed:b").value == "differs"
+        told = alarms.standing(session, "feed.ack", about="b")
+    assert told is not None
+    assert told.facts == {"upto": 900, "number": 1}

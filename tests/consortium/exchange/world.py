@@ -9,17 +9,18 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.exchange import forks, outqueue, restored
+from consortium.exchange import forks, heads_hub, heads_kind, outqueue, restored
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
-from consortium.exchange.courier import Courier, Done
+from consortium.exchange.courier import Courier
 from consortium.exchange.guard import HubGuard, NodeGuard, WitnessGuard
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import Registry
+from consortium.exchange.links import Done
 from consortium.exchange.outbox import Draft, Post, Queued
 from consortium.exchange.sealing import new_identity
 from consortium.fhir import message as messages
@@ -210,7 +211,8 @@ class World:
         )  # fmt: skip
         self.desk = HubDesk(
             self.hub_database, self.admission, clock=self.clock, hub=self.identities[HUB],
-            store=BlobStore(self.folder / HUB / "blobs"), queries={}, more={},
+            store=BlobStore(self.folder / HUB / "blobs"),
+            queries={one.name: one for one in heads_kind.QUERIES}, more={},
         )  # fmt: skip
         for name, member in self.members.items():
             seed = random.Random(self.rng.random())
@@ -251,6 +253,14 @@ class World:
     def publish(self) -> None:
         while publisher.publish(self.hub_database, self.log, self.hub_guard, now=self.clock.now()):
             pass
+
+    def say_heads(self) -> bool:
+        """The hub says where every feed stands, if it is time; its members and all others hear."""
+        said = heads_hub.send(self.hub_database, self.members[HUB].post, now=self.clock.now())
+        if said:
+            self.members[HUB].sync()
+            self.publish()
+        return said
 
     def settle(self, rounds: int = 12) -> None:
         """Let everybody sync until nothing moves any more."""

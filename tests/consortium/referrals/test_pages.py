@@ -9,7 +9,7 @@ from starlette.testclient import TestClient
 
 from consortium import audit
 from consortium.desk import drafts
-from consortium.exchange.courier import LinkState
+from consortium.exchange.links import LinkState
 from consortium.kernel.database import Database
 from consortium.referrals import form, viewing
 from tests.consortium.exchange import world as worlds

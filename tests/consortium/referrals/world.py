@@ -22,10 +22,10 @@ from consortium.desk.kinds import KINDS as DESK
 from consortium.exchange import facts as rules
 from consortium.exchange import state
 from consortium.exchange.commitment import b64
-from consortium.exchange.courier import LinkState
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import ExchangeKind, Registry, SubjectType, everyone, parties
+from consortium.exchange.links import LinkState
 from consortium.exchange.outbox import Draft
 from consortium.exchange.own_kinds import KINDS as OWN
 from consortium.exchange.own_kinds import SUBJECTS as OWN_SUBJECTS

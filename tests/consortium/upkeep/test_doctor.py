@@ -212,7 +212,8 @@ def _differing_entry(node: Node, patch: pytest.MonkeyPatch) -> None:
     with node.database.write() as session:
         session.add(
             InboxRow(
-                member=MEMBER, index=12, number=1, exchange="e", kind="referral.request/1",
+                member=MEMBER, index=12, number=1, running=bytes(32), exchange="e",
+                kind="referral.request/1",
                 case="c", sender="clinic-b", time=node.clock.now(), verdict="ok", leaf=b"x",
                 state="alarm", alarm="exchange.facts",
             )
