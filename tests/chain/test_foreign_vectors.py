@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from chain import checkpoint, cosignature, keys, merkle, note, policy
+from chain import checkpoint, cosignature, keys, merkle, note, policy, tiles
 from chain.errors import ChainError, FormatError, KeyFormatError, SignatureError
 from chain.note import MLDSA_COSIGNATURE, SigningKey, VerifierKey
 
@@ -253,6 +253,10 @@ def test_the_growing_log_of_tessera() -> None:
         assert (head.size, head.root) == (size, tree.root())
         assert merkle.root_after(0, [], leaves[:size]) == head.root
     assert [sha256(b"".join(leaves[:n])).hexdigest() for n in range(1, 16)] == data["tiles"]
+    entries = [entry.encode() for entry in data["entries"]]
+    made = [tiles.encode(entries[:n]) for n in range(1, 16)]
+    assert [sha256(bundle).hexdigest() for bundle in made] == data["bundles"]
+    assert tiles.decode(made[-1]) == entries
 
 
 def test_a_log_of_seventy_thousand_entries_is_made_again_byte_for_byte() -> None:
