@@ -1,5 +1,6 @@
-"""The web process of one node."""
+"""The web process of one node, or the several of a hub."""
 
+import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,19 +11,23 @@ from fastapi import FastAPI, Request
 from consortium import wiring
 from consortium.api import fhir, health, ledger, sync
 from consortium.api.fhir_rooms import TABLE
-from consortium.kernel import crash, log
+from consortium.kernel import crash, log, processes
 from consortium.kernel.actor import Actor
 from consortium.kernel.errors import Refusal, RefusalKind, conflict
-from consortium.settings import Settings
+from consortium.kernel.system import alone, own_socket
+from consortium.settings import NodeRole, Settings
 from consortium.upkeep import service as upkeep
 from consortium.upkeep.revisions import check_revision
 from consortium.web import install
-from consortium.web.guard import recognise
+from consortium.web.guard import recognise, session_cookie
 from consortium.web.icons import check_built
+from consortium.web.relay import Relay
 from consortium.web.signed import known
 from consortium.wiring import Node
 
 _log = log.logger(__name__)
+_SOCKET_PATH_MAX = 100
+"""Of sockets in the file system; Linux has room for 108 bytes (unix(7))."""
 
 
 def create_app(node: Node) -> FastAPI:
@@ -42,6 +47,13 @@ def create_app(node: Node) -> FastAPI:
         app.include_router(router)
     install.install(app, node)
     fhir.install(app, node, table=TABLE, browser=_browser)
+    if node.hub is not None and node.settings.web_processes > 1:
+        app.add_middleware(
+            Relay,
+            process=node.settings.web_process,
+            cookie=session_cookie(node.id),
+            forward=node.hub.peers.forward,
+        )
     return app
 
 
@@ -53,14 +65,17 @@ def _browser(request: Request) -> Actor | None:
 
 
 def serve(settings: Settings) -> None:
-    """Serve a node until it is told to stop; exactly one process for its folder.
+    """Serve a node until it is told to stop; one process for its folder, or several of one hub.
 
     Raises:
         Refusal: `system.not_built`, `system.running`, `system.not_set_up`, `upkeep.revision`,
-            `system.port`, or what `start_checks` finds.
+            `system.port`, `system.processes`, or what `start_checks` finds.
     """
     check_built()
     with upkeep.serving(settings):
+        several = settings.web_processes > 1
+        if several:
+            _refuse_several(settings)
         node = wiring.build(settings)
         try:
             _refuse_empty(node)
@@ -70,9 +85,40 @@ def serve(settings: Settings) -> None:
         except BaseException:
             node.close()
             raise
+        if several:
+            node.close()
+            log.configure(level=settings.log_level, node=node.id)
+            processes.run(settings.web_processes, _work, (settings, _listener(settings)))
+            return
         log.configure(level=settings.log_level, node=node.id)
         crash.arm(settings.crash_at)
-        _serve(create_app(node), settings)
+        _serve(create_app(node), settings, [_listener(settings)])
+
+
+def _refuse_several(settings: Settings) -> None:
+    """Several processes need a database that serves several, and sockets to reach each other."""
+    longest = len(os.fsencode(settings.socket_of(settings.web_processes)))
+    if (
+        settings.role is not NodeRole.HUB
+        or not settings.database_url.startswith("postgresql")
+        or not hasattr(socket, "AF_UNIX")
+        or longest > _SOCKET_PATH_MAX
+    ):
+        raise conflict("system.processes", processes=settings.web_processes)
+
+
+def _work(process: int, settings: Settings, listener: socket.socket) -> None:
+    """One web process of several: the parent has looked at everything that is looked at once."""
+    own = settings.model_copy(update={"web_process": process})
+    with alone(own.home / "run" / f"web-{process}.lock"):
+        node = wiring.build(own)
+        log.configure(level=own.log_level, node=node.id)
+        crash.arm(own.crash_at)
+        node.nudge.share(own.database_url, process=process)
+        if node.hub is not None:
+            node.hub.admission.cover()
+        beside = own_socket(own.socket_of(process))
+        _serve(create_app(node), own, [listener, *([beside] if beside else [])])
 
 
 def _refuse_empty(node: Node) -> None:
@@ -80,7 +126,7 @@ def _refuse_empty(node: Node) -> None:
         raise conflict("system.not_set_up")
 
 
-def _serve(app: FastAPI, settings: Settings) -> None:
+def _serve(app: FastAPI, settings: Settings, sockets: list[socket.socket]) -> None:
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -92,8 +138,7 @@ def _serve(app: FastAPI, settings: Settings) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=3,
     )
-    listener = _listener(settings)
-    uvicorn.Server(config).run(sockets=[listener])
+    uvicorn.Server(config).run(sockets=sockets)
 
 
 def _listener(settings: Settings) -> socket.socket:

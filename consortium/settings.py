@@ -80,6 +80,10 @@ class Settings(BaseSettings):
     log_signer: str = Field(
         default="", description="the hub's signer process: its socket; empty: the key file here"
     )
+    web_processes: int = Field(
+        default=1, ge=1, le=64, description="of a hub on PostgreSQL; they admit at once"
+    )
+    web_process: int = Field(default=0, ge=0, description="which of them this is; set by `serve`")
     backup_hour: int = Field(default=2, ge=0, le=23, description="in the charter's zone")
     backup_dir: Path = Field(default=Path("backups"), description="default: in the folder")
     backups_kept: int = Field(default=14, ge=1)
@@ -106,6 +110,10 @@ class Settings(BaseSettings):
         if self.upload_max_bytes > self.request_max_bytes:
             raise ValueError("upload_max_bytes must fit in request_max_bytes")
         return self
+
+    def socket_of(self, process: int) -> Path:
+        """Where the node's other web processes reach one of them."""
+        return self.home / "run" / f"web-{process}.sock"
 
     @property
     def hosts(self) -> frozenset[str]:

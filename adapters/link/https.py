@@ -25,15 +25,17 @@ class HttpsLink:
     Args:
         base_url: address of the other node, `https://hub.example`.
         timeout_s: the longest wait for a connection, a write or the next bytes.
+        socket: path of a socket in the file system, for a process on this very machine.
     """
 
-    def __init__(self, base_url: str, *, timeout_s: float) -> None:
+    def __init__(self, base_url: str, *, timeout_s: float, socket: str | None = None) -> None:
         self._client = httpx2.Client(
             base_url=base_url,
             timeout=timeout_s,
             follow_redirects=False,
             # a proxy or credential of the environment has no say in where records go
             trust_env=False,
+            transport=httpx2.HTTPTransport(uds=socket) if socket else None,
         )
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str]) -> Answer:

@@ -2,4 +2,6 @@
 
 from consortium.cli.app import app
 
-app()
+# a web process of several is begun from here again, and must not begin others
+if __name__ == "__main__":
+    app()

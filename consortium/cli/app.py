@@ -70,11 +70,17 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
 
 @app.command()
 @told
-def serve(home: Home) -> None:
+def serve(
+    home: Home,
+    workers: Annotated[
+        int | None, typer.Option(help="web processes of a hub on PostgreSQL", min=1, max=64)
+    ] = None,
+) -> None:
     """Serve a node until it is told to stop."""
     from consortium.main import serve as run
 
-    run(Settings.read(home))
+    own = {} if workers is None else {"web_processes": workers}
+    run(Settings.read(home, **own))
 
 
 @app.command("open")

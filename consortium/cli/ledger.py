@@ -10,7 +10,7 @@ import typer
 
 from consortium import words
 from consortium.cli.app import language, tell
-from consortium.exchange.guard import HubKept, hub_kept
+from consortium.exchange.hub_guard import HubKept, hub_kept
 from consortium.exchange.kept import doubtful_receipts
 from consortium.exchange.recheck import recheck
 from consortium.exchange.replay import Finding

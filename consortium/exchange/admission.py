@@ -19,7 +19,7 @@ from consortium.exchange import candidate, jws
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.batch import Batch
 from consortium.exchange.candidate import Candidate
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.judgement import key_public
 from consortium.exchange.kinds import Registry
 from consortium.exchange.limits import BATCH_MAX
@@ -73,6 +73,7 @@ class Admission:
         self.on_fork = on_fork
         self._keys: dict[str, bytes] = {}
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="verify")
+        self._whole = False
         self._queue: list[_Job] = []
         self._queueing = threading.Lock()
         self._leading = threading.Lock()
@@ -184,13 +185,32 @@ class Admission:
                 self.on_fork(first, second, now=self._timekeeper.now())
         return batch.answers
 
+    def cover(self) -> None:
+        """Keep in the guard whatever leaf a commit has left that nobody lived to keep."""
+        with self._database.read() as session:
+            size = journal.size(session)
+        self._close_gaps(size)
+
+    def _close_gaps(self, size: int) -> None:
+        for first, end in self._guard.gaps(size):
+            for start in range(first, end, BATCH_MAX):
+                stop = min(start + BATCH_MAX, end)
+                self._guard.leaves(start, self._stored(start, stop))
+        self._whole = True
+
     def _promise(self, batch: Batch) -> None:
         """Nobody is answered before the guard holds every leaf, those of a crashed commit too."""
-        while (start := self._guard.covered()) < batch.first:
-            self._guard.leaves(start, self._stored(start, min(start + BATCH_MAX, batch.first)))
+        if not self._whole:
+            self._close_gaps(batch.first)
+        self._whole = False
+        for index in batch.answered:
+            # its own process may not have lived to keep it
+            if not self._guard.keeps(index):
+                self._guard.leaves(index, self._stored(index, index + 1))
         if batch.leaves:
             self._guard.leaves(batch.first, batch.leaves)
             self._wake.notify()
+        self._whole = True
 
     def _stored(self, start: int, end: int) -> list[tuple[bytes, bytes]]:
         with self._database.read() as session:

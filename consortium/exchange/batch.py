@@ -40,6 +40,11 @@ class Batch:
         self._load(candidates)
 
     @property
+    def answered(self) -> list[int]:
+        """Indices below `first` whose stored answers are given again."""
+        return [one.index for one in self.answers.values() if 0 <= one.index < self.first]
+
+    @property
     def forks(self) -> list[tuple[bytes, bytes]]:
         """Pairs of JWS that no one chain holds: the one with a leaf, the other."""
         return self._folding.chains.forks

@@ -31,15 +31,17 @@ from consortium.exchange.limits import (
     PUSH_MAX_BYTES,
     PUSH_MAX_EXCHANGES,
 )
-from consortium.exchange.requests import ANSWER, Requests
+from consortium.exchange.requests import ANSWER, Elsewhere, Requests
 from consortium.exchange.tables import ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, invalid, missing
 from consortium.kernel.time import to_ms
 from consortium.ledger import journal, receipts
-from consortium.ports import Clock, Reply
+from consortium.ports import Clock, LinkDown, Reply
 
 Handler = Callable[[bytes], Reply]
+Peer = Callable[[int, str, bytes], Reply]
+"""Asks another web process of this hub by its number. Raises LinkDown when it is not there."""
 _RECEIPTS_MAX = 256
 _MEMBERS_MAX = 600
 _INDEX_MAX = 2**53
@@ -60,7 +62,10 @@ _CODES = {"blob.damaged": 422, "fhir.control": 422}
 
 
 class HubDesk:
-    """Answers nodes. `more` are handlers of other rooms for their own paths (joining, keys)."""
+    """Answers nodes. `more` are handlers of other rooms for their own paths (joining, keys).
+
+    `process` is the number of this web process, `peer` the way to the others.
+    """
 
     def __init__(
         self,
@@ -72,6 +77,8 @@ class HubDesk:
         store: BlobStore,
         queries: Mapping[str, QueryType],
         more: Mapping[str, Handler],
+        process: int = 0,
+        peer: "Peer | None" = None,
     ) -> None:
         self._database = database
         self._admission = admission
@@ -79,7 +86,8 @@ class HubDesk:
         self._hub = hub
         self._store = store
         self._queries = queries
-        self._requests = Requests()
+        self._requests = Requests(process)
+        self._peer = peer
         self._heads = HeadsTold()
         self._paths: dict[str, Handler] = {
             "/sync/hello": self._hello,
@@ -103,6 +111,17 @@ class HubDesk:
             return handler(body)
         except Refusal as refusal:
             return _refused(refusal)
+        except Elsewhere as other:
+            return self._elsewhere(other.process, path, body)
+
+    def _elsewhere(self, process: int, path: str, body: bytes) -> Reply:
+        """Let the web process answer under whose nonce it was asked: it knows what it has seen."""
+        try:
+            if self._peer is not None:
+                return self._peer(process, path, body)
+        except LinkDown:
+            pass  # it is no more, and its nonces with it
+        return _refused(Refusal(RefusalKind.SIGN_IN, "sync.nonce"))
 
     def _hello(self, body: bytes) -> Reply:
         now = self._clock.now()

@@ -25,6 +25,7 @@ HELLO, REQUEST, ANSWER = "hello", "request", "answer"
 NONCE_LIFE = timedelta(minutes=15)
 _SEEN_MAX = 100_000
 _STAMP = re.compile("[0-9]{1,15}")
+_PROCESS = re.compile("[0-9]{1,3}")
 
 
 def make(
@@ -41,10 +42,23 @@ def make(
     return jws.sign_statement(statement, kid=node, signer=signer, typ=REQUEST).encode()
 
 
-class Requests:
-    """The hub's check of signed requests."""
+class Elsewhere(Exception):  # noqa: N818 - not wrong, only another's to answer
+    """A well-signed request under the nonce of another web process, which alone takes it once."""
 
-    def __init__(self) -> None:
+    def __init__(self, process: int) -> None:
+        super().__init__(process)
+        self.process = process
+
+
+class Requests:
+    """One web process's check of signed requests.
+
+    Args:
+        process: number of the web process: its nonces name it.
+    """
+
+    def __init__(self, process: int = 0) -> None:
+        self._process = process
         self._secret = os.urandom(32)
         self._seen: dict[bytes, int] = {}
         self._lock = threading.Lock()
@@ -52,7 +66,7 @@ class Requests:
     def nonce(self, node: str, *, now: datetime) -> str:
         """A nonce for one node, good for 15 minutes of this process."""
         text = f"{to_ms(now)}.{node}"
-        return f"{to_ms(now)}.{b64(self._mac(text))}"
+        return f"{to_ms(now)}.{b64(self._mac(text))}.{self._process}"
 
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._secret, text.encode(), "sha256")[:18]
@@ -68,11 +82,14 @@ class Requests:
         """Node, member and members of a request.
 
         Raises:
-            Refusal: `sync.node`, or `sync.nonce` (stale, of another process, or used before):
+            Refusal: `sync.node`, or `sync.nonce` (stale, of an earlier process, or used before):
                 say hello again.
+            Elsewhere: the nonce names another web process.
         """
         node, statement, member = _signed_by(session, raw, typ=REQUEST)
-        stamp, _, mac = str(statement.get("nonce", "")).partition(".")
+        stamp, mac, process = _parts(statement.get("nonce"))
+        if process != self._process:
+            raise Elsewhere(process)
         wanted = b64(self._mac(f"{stamp}.{node}"))
         age_ms = to_ms(now) - int(stamp) if _STAMP.fullmatch(stamp) else -1
         fresh = 0 <= age_ms <= NONCE_LIFE // timedelta(milliseconds=1)
@@ -94,6 +111,15 @@ class Requests:
                 oldest = to_ms(now - NONCE_LIFE)
                 self._seen = {key: at for key, at in self._seen.items() if at >= oldest}
             self._seen[digest] = to_ms(now)
+
+
+def _parts(nonce: object) -> tuple[str, str, int]:
+    """Stamp, MAC and process of a nonce. Raises Refusal `sync.nonce`."""
+    stamp, _, rest = str(nonce).partition(".")
+    mac, _, process = rest.partition(".")
+    if not _PROCESS.fullmatch(process):
+        raise Refusal(RefusalKind.SIGN_IN, "sync.nonce")
+    return stamp, mac, int(process)
 
 
 def _signed_by(session: Session, raw: bytes, *, typ: str) -> tuple[str, dict[str, Any], str]:

@@ -37,8 +37,11 @@ def release(session: Session, *, name: str, holder: str) -> None:
         session.delete(row)
 
 
-def clear(session: Session, *, name: str) -> None:
-    """End whatever lease there is, where no other process can be alive that holds it."""
+def clear(session: Session, *, name: str, of: str = "") -> None:
+    """End a lease whose holder's name begins so, where no other process can be alive that has it.
+
+    Without `of` whatever lease there is.
+    """
     row = session.get(LeaseRow, name)
-    if row is not None:
+    if row is not None and row.holder.startswith(of):
         session.delete(row)

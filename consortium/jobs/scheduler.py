@@ -44,6 +44,7 @@ class Scheduler:
             is there was left by a power cut, and is not waited for.
         name: of the lease; schedulers of one name take turns, of several names run side by side.
         length: of the lease, and so how long nobody runs these jobs after a process has died.
+        process: number of this web process among several, whose earlier self is no more.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Scheduler:
         alone: bool = False,
         name: str = "jobs",
         length: timedelta = lease.LEASE,
+        process: int | None = None,
     ) -> None:
         self._database = database
         self._jobs = jobs
@@ -64,7 +66,8 @@ class Scheduler:
         self._alone = alone
         self._name = name
         self._length = length
-        self._holder = f"{os.getpid()}-{id(self):x}"
+        self._before = "" if process is None else f"{process}-"
+        self._holder = f"{self._before}{os.getpid()}-{id(self):x}"
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._last: dict[str, float] = {}
@@ -77,9 +80,9 @@ class Scheduler:
 
     def start(self) -> None:
         """Begin to run jobs in a thread of its own."""
-        if self._alone:
+        if self._alone or self._before:
             with self._database.write() as session:
-                lease.clear(session, name=self._name)
+                lease.clear(session, name=self._name, of=self._before)
         self._thread = threading.Thread(target=self._loop, name=self._name, daemon=True)
         self._thread.start()
 

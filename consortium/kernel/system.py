@@ -5,6 +5,7 @@ other places for state.
 """
 
 import os
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,6 +72,35 @@ def alone(path: Path) -> Iterator[None]:
         if not _lock(file):
             raise conflict("system.running")
         yield
+
+
+@contextmanager
+def one_writer(handle: int) -> Iterator[None]:
+    """Hold an open file against other processes that hold it so too, waiting for them.
+
+    Windows serves a node by one process: there is nobody to wait for.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(handle, fcntl.LOCK_UN)
+
+
+def own_socket(path: Path) -> socket.socket | None:
+    """A listening socket in the file system, for this user alone; None where there are none."""
+    if sys.platform == "win32":
+        return None
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    made.bind(str(path))
+    path.chmod(0o600)
+    made.listen(512)
+    return made
 
 
 def _lock(file: IO[bytes]) -> bool:

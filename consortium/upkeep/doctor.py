@@ -19,7 +19,7 @@ from sqlalchemy.exc import DatabaseError
 
 from consortium import words
 from consortium.exchange import jws, requests, restored, state, timeline
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from consortium.exchange import state
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.outbox import Draft, Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.fhir import message as messages

@@ -75,7 +75,11 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 def install(app: FastAPI, node: WebNode) -> None:
     """Give the app its pages. The app's own routes for programs come before, or after, as well."""
     app.state.node = node
-    app.state.sessions = Sessions(idle=timedelta(minutes=node.settings.idle_lock_min))
+    settings = node.settings
+    app.state.sessions = Sessions(
+        idle=timedelta(minutes=settings.idle_lock_min),
+        mark=f"{settings.web_process}." if settings.web_processes > 1 else "",
+    )
     app.state.running, app.state.sent = {}, {}
     app.state.event_threads = CapacityLimiter(events.THREADS)
     app.add_middleware(Guard)

@@ -35,17 +35,21 @@ class SignIn:
 
 
 class Sessions:
-    """Every signed-in browser of this process. Safe from any thread."""
+    """Every signed-in browser of this process. Safe from any thread.
 
-    def __init__(self, *, idle: timedelta) -> None:
+    `mark` begins each cookie of one web process among several (`relay`).
+    """
+
+    def __init__(self, *, idle: timedelta, mark: str = "") -> None:
         self.idle = idle
+        self._mark = mark
         self.tries = Tries()
         self._lock = threading.Lock()
         self._open: dict[bytes, SignIn] = {}
 
     def open(self, user: UserId, *, now: datetime, place: bytes = b"") -> tuple[str, SignIn]:
         """Sign a browser in; gives the cookie's value and the session."""
-        token = secrets.token_urlsafe(32)
+        token = self._mark + secrets.token_urlsafe(32)
         made = SignIn(user, secrets.token_urlsafe(24), now, now, place=place, key=_hashed(token))
         with self._lock:
             self._trim(now)

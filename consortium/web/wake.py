@@ -6,15 +6,20 @@ other than the one it has seen. Waiting costs a future, no thread and no databas
 
 import asyncio
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 
 class Broadcaster:
-    """Fits the port `Wake`. Safe from any thread and for several event loops."""
+    """Fits the port `Wake`. Safe from any thread and for several event loops.
+
+    `others` wakes the streams of other web processes of this node, where there are some.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._count = 0
+        self.others: Callable[[], None] | None = None
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
 
     @property
@@ -23,7 +28,13 @@ class Broadcaster:
         return self._count
 
     def notify(self) -> None:
-        """Say that something changed; loses nothing if nobody waits."""
+        """Say that something changed, here and to the node's other web processes."""
+        self.here()
+        if self.others is not None:
+            self.others()
+
+    def here(self) -> None:
+        """Wake the streams of this process; loses nothing if nobody waits."""
         with self._lock:
             self._count += 1
             waiting, self._waiting = self._waiting, set()

@@ -10,7 +10,8 @@ from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.courier import Courier
-from consortium.exchange.guard import HubGuard, NodeGuard, WitnessGuard, machine_id
+from consortium.exchange.guard import NodeGuard, WitnessGuard, machine_id
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.hubdesk import Handler, HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
@@ -27,7 +28,7 @@ from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
 from consortium.settings import NodeRole, Settings
 from consortium.web.wake import Broadcaster
-from consortium.wiring.links import HttpLink, InProcessLink, Nudge, SystemClock
+from consortium.wiring.links import HttpLink, InProcessLink, Nudge, Peers, SystemClock
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 
@@ -112,7 +113,9 @@ def _read_policy(settings: Settings) -> bytes:
 
 def _hub(node: Node) -> Hub:
     identity = node.identities.of(HUB_MEMBER)
-    guard = HubGuard(node.settings.guard_dir, name=f"hub-{identity.node}")
+    process = node.settings.web_process
+    guard = HubGuard(node.settings.guard_dir, name=f"hub-{identity.node}", process=process)
+    peers = Peers(node.settings)
     admission = Admission(
         node.database,
         node.registry,
@@ -129,10 +132,12 @@ def _hub(node: Node) -> Hub:
         store=node.store,
         queries=queries(),
         more=_joining(node),
+        process=process,
+        peer=peers.call,
     )
     address = node.settings.log_signer
     log = remote_log_key(address) if address else load_log_keys(node.settings.home)
-    return Hub(admission, desk, guard, log)
+    return Hub(admission, desk, guard, log, peers)
 
 
 def _joining(node: Node) -> dict[str, Handler]:
@@ -182,6 +187,7 @@ def _schedulers(node: Node) -> tuple[Scheduler, ...]:
             alone=node.database.dialect == "sqlite",
             name=name,
             length=length,
+            process=node.settings.web_process if node.settings.web_processes > 1 else None,
         )
 
     made = [one(_timetable(node), "jobs", LEASE)]

@@ -11,7 +11,7 @@ from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.courier import Courier
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
 from consortium.exchange.kinds import Registry
@@ -32,7 +32,7 @@ from consortium.settings import Settings
 from consortium.teleconsult import following as bookings
 from consortium.upkeep import service as upkeep
 from consortium.web.wake import Broadcaster
-from consortium.wiring.links import HttpLink, Nudge
+from consortium.wiring.links import HttpLink, Nudge, Peers
 
 
 @dataclass(slots=True)
@@ -43,6 +43,7 @@ class Hub:
     desk: HubDesk
     guard: HubGuard
     log: LogKey
+    peers: Peers
 
 
 @dataclass(slots=True)
@@ -148,7 +149,9 @@ class Node:
             scheduler.stop()
         for link in self.links:
             link.close()
+        self.nudge.close()
         if self.hub is not None:
+            self.hub.peers.close()
             self.hub.admission.close()
             self.hub.guard.close()
         self.database.close()

@@ -7,7 +7,7 @@ from sqlalchemy import update
 from typer.testing import CliRunner
 
 from consortium.cli.app import app
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.recheck import Report
 from consortium.exchange.tables import EntryRow, InboxRow, SharedStateRow
 from consortium.kernel.database import Database

@@ -15,8 +15,8 @@ from consortium.exchange.admission import Admission
 from consortium.exchange.answers import Answer
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import Envelope, unpack
-from consortium.exchange.guard import HubGuard
 from consortium.exchange.header import Header, Lane
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.jws import FIRST_PREV
 from consortium.exchange.kinds import Registry
 from consortium.fhir import message as messages

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal

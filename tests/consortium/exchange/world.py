@@ -15,7 +15,8 @@ from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
 from consortium.exchange.courier import Courier
-from consortium.exchange.guard import HubGuard, NodeGuard, WitnessGuard
+from consortium.exchange.guard import NodeGuard, WitnessGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox

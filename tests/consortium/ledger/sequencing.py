@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from time import monotonic
 
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
 from consortium.ledger import journal, publisher

@@ -11,7 +11,7 @@ from time import monotonic
 
 import pytest
 
-from consortium.exchange.guard import hub_kept
+from consortium.exchange.hub_guard import hub_kept
 from consortium.kernel import crash
 from consortium.kernel.database import Database
 from consortium.ledger import publisher, store, verify

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from consortium import words
 from consortium.exchange import state
-from consortium.exchange.guard import HubGuard
+from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.tables import InboxRow, MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.time import to_ms
