@@ -2,8 +2,11 @@
 
 Standard library and `cryptography` only. Formats: RFC 6962 (tree), C2SP signed-note v1,
 tlog-checkpoint v1, tlog-cosignature (Ed25519 and ML-DSA-44), tlog-policy, tlog-proof v1,
-tlog-tiles; leaves as `chain.leaf` defines them. What is here is what an outsider needs to check
-or to keep a log; the rest is in the modules by name (`chain.merkle`, `chain.note`, ...).
+tlog-tiles, tlog-witness, tlog-mirror; leaves as `chain.leaf` defines them.
+
+What is here reads and checks evidence. Who keeps a log goes to the modules by name: `chain.log`
+and `chain.store` write one in a folder, `chain.verify` checks it whole, `chain.witness` and
+`chain.mirror` answer for one; the parts are in `chain.merkle`, `chain.note`, `chain.tiles`, ...
 """
 
 from chain.checkpoint import Checkpoint
