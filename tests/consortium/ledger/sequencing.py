@@ -47,13 +47,19 @@ def take(database: Database, numbers: list[int]) -> dict[int, int]:
     return given
 
 
+def say(line: str) -> None:
+    """One write for one line: two threads say things."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(url: str, folder: str, seed: str, count: str) -> None:
     database, guard = Database(url), HubGuard(Path(folder), name=f"hub-{seed}")
     clock = Clock()
 
     def publish(now: datetime) -> None:
         while publisher.publish(database, log_key(), guard, now=now):
-            print("published", flush=True)
+            say("published")
 
     job = Job("publish", publish, every=timedelta(seconds=0.05))
     runner = Scheduler(database, [job], clock=clock, period_s=0.05, name="publish", length=LEASE)
@@ -62,7 +68,7 @@ def main(url: str, folder: str, seed: str, count: str) -> None:
     random.Random(seed).shuffle(numbers)
     for start in range(0, len(numbers), BATCH):
         for number, index in take(database, numbers[start : start + BATCH]).items():
-            print(index, number, flush=True)
+            say(f"{index} {number}")
     sys.stdin.read()
     runner.stop()
 
