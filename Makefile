@@ -81,4 +81,4 @@ lock: .venv/.dev
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml --group dev -o requirements-dev.txt
 
 clean:
-	rm -rf .venv node_modules $(VENDOR) $(ICONS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .foreign node_modules $(VENDOR) $(ICONS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
