@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     hub_url: WebAddress = Field(default="", description="where a workstation finds its hub")
     public_url: WebAddress = Field(default="", description="how others reach this node's pages")
     origin: str = Field(default="", description="the name of the log that this node follows")
+    gossip_peers: Names = Field(
+        default=(), description="addresses that are told checkpoints, past the hub"
+    )
     allowed_hosts: Names = Field(default=(), description="further Host names that are answered")
     language: Literal["zh", "en"] = "zh"
     emergency_phone: str = Field(default="", description="shown above send when there is no link")

@@ -1,29 +1,70 @@
-"""The ledger's files over HTTP: checkpoint, hash tiles, receipts (C2SP tlog-tiles, tlog-proof)."""
+"""The ledger over HTTP: its files (C2SP tlog-tiles, tlog-proof), and every node as a witness.
+
+`add-checkpoint` is C2SP tlog-witness; `gossip` takes a signed checkpoint and answers with one.
+"""
+
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from consortium.api.node import ApiNode
-from consortium.exchange import timeline
-from consortium.kernel.errors import Refusal
-from consortium.ledger import publisher, tilework
+from consortium.exchange import gossiping, timeline
+from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.ledger import cosignatures, submission, tilework
 
 router = APIRouter(prefix="/ledger", include_in_schema=False)
+_TEXT = "text/plain; charset=utf-8"
+_CONFLICT = 409
 _IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 
 
 @router.get("/checkpoint")
 def checkpoint(request: Request) -> Response:
-    """The newest signed checkpoint; 404 before the first, and at a workstation."""
+    """The newest checkpoint as log and witnesses signed it; 404 before it, or at a workstation."""
     node: ApiNode = request.app.state.node
     if node.desk is None:
         return Response(status_code=404)
     with node.database.read() as session:
-        newest = publisher.latest(session)
+        newest = cosignatures.latest(session)
     if newest is None:
         return Response(status_code=404)
-    return Response(
-        newest.note, media_type="text/plain; charset=utf-8", headers={"cache-control": "no-cache"}
+    return Response(newest.note, media_type=_TEXT, headers={"cache-control": "no-cache"})
+
+
+@router.post("/add-checkpoint")
+async def add_checkpoint(request: Request) -> Response:
+    """Cosign a checkpoint that extends what this node saw (C2SP tlog-witness)."""
+    node: ApiNode = request.app.state.node
+    body = await _body(request, most=submission.BODY_MAX_BYTES)
+    status, text = await run_in_threadpool(
+        partial(node.witnessing.submit, body, now=node.clock.now())
     )
+    kind = submission.SIZE_TYPE if status == _CONFLICT else _TEXT
+    return Response(text, status, media_type=kind)
+
+
+@router.post("/gossip")
+async def gossip(request: Request) -> Response:
+    """Hear a signed checkpoint and tell the own newest; 403 for what the log has not signed."""
+    node: ApiNode = request.app.state.node
+    body = await _body(request, most=gossiping.BODY_MAX_BYTES)
+    found, own = await run_in_threadpool(
+        partial(gossiping.heard, node.witnessing, body, now=node.clock.now())
+    )
+    if found is not None and found.code == "ledger.note":
+        return Response(status_code=403)
+    return Response(own, media_type=_TEXT)
+
+
+async def _body(request: Request, *, most: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        # counted while it streams: Content-Length may lie
+        if len(body) > most:
+            raise Refusal(RefusalKind.TOO_LARGE, "exchange.too_large", part="request")
+    return bytes(body)
 
 
 @router.get("/tile/{path:path}")
@@ -53,4 +94,4 @@ def receipt(request: Request, exchange: str) -> Response:
         content = None
     if content is None:
         return Response(status_code=404)
-    return Response(content, media_type="text/plain; charset=utf-8")
+    return Response(content, media_type=_TEXT)

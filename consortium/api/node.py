@@ -5,6 +5,7 @@ from typing import Protocol
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
 from consortium.exchange.links import LinkState
+from consortium.exchange.witnessing import Witnessing
 from consortium.kernel.database import Database
 from consortium.ports import Clock
 from consortium.settings import Settings
@@ -23,6 +24,10 @@ class ApiNode(Protocol):
     def identities(self) -> Identities: ...
     def link_state(self, member: str) -> LinkState:
         """How the link of a local member's courier is."""
+
+    @property
+    def witnessing(self) -> Witnessing:
+        """What this node sees of the ledger, cosigns and hears."""
 
     @property
     def desk(self) -> HubDesk | None:

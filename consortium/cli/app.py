@@ -311,6 +311,27 @@ def ledger_verify(home: Home) -> None:
     raise typer.Exit(check(Settings.read(home)))
 
 
+@ledger_app.command("compare")
+@told
+def ledger_compare(file: Path, home: Home) -> None:
+    """Hold a checkpoint or receipt from elsewhere against this node's ledger; exit 1 if it differs.
+
+    What differs is kept as evidence.
+    """
+    from consortium.cli.evidence import compare
+
+    raise typer.Exit(compare(Settings.read(home), file))
+
+
+@ledger_app.command("evidence")
+@told
+def ledger_evidence(folder: Path, home: Home) -> None:
+    """Write all evidence against the ledger into a folder, for the regulator; print how many."""
+    from consortium.cli.evidence import export
+
+    typer.echo(export(Settings.read(home), folder))
+
+
 @contract_app.command("show")
 @told
 def contract_show(contract: str, home: Home) -> None:

@@ -6,6 +6,7 @@ The view is on disk twice before a signature exists (C2SP tlog-witness): whateve
 between, and whatever copy of its database it starts from, it never cosigns less than it has.
 """
 
+import threading
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,12 +18,13 @@ from consortium.exchange.identity import Identity
 from consortium.exchange.replies import Page
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.ledger import cosignatures, gossip, policies, witness
+from consortium.ledger import cosignatures, gossip, policies, submission, witness
 from consortium.ledger.cosignatures import WitnessKey
 from consortium.ledger.witness import View
 
 CLOCK_OFF_MAX = timedelta(minutes=5)
 """A cosignature tells the time: a node whose clock is further from the hub's makes none."""
+_CONFLICT = 409
 
 
 @dataclass(slots=True)
@@ -34,6 +36,7 @@ class Witnessing:
     policy: bytes
     witnessed: int = 0
     """Size of the newest checkpoint that has its quorum, as the hub told."""
+    _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _delivered: int = field(default=0, repr=False)
     _asked: list[int] = field(default_factory=list, repr=False)
 
@@ -96,17 +99,42 @@ class Witnessing:
             if view is None or not witness.same(view, page.checkpoint):
                 return
             last = cosignatures.own(session, view.origin)
-            signs = not restored.is_restored(session, self.identity.node)
-        if not signs or part.guard.size > view.size:
-            return
         if last is not None and last.size >= view.size:
             self._delivered = min(self._delivered, last.size - 1)  # the hub has lost it
             return
-        key = WitnessKey(view.origin, self.identity.node, part.signer)
-        part.guard.advance(view.size, view.note)
-        line = cosignatures.cosign(view.note, key, now=now)
+        line = self._signed(view, now=now)
+        if line:
+            with self.database.write() as session:
+                cosignatures.keep_own(session, view.origin, size=view.size, line=line)
+
+    def submit(self, body: bytes, *, now: datetime) -> tuple[int, str]:
+        """Answer an `add-checkpoint` (C2SP tlog-witness): status and text.
+
+        Besides the specification's: 404 where this node is no witness, 503 while its database is
+        behind its guard.
+        """
+        if self.identity.witness is None:
+            return 404, ""
+        self.seen(now)
         with self.database.write() as session:
-            cosignatures.keep_own(session, view.origin, size=view.size, line=line)
+            verdict = submission.take(session, body, policy_bytes=self.rules(session), now=now)
+        if verdict.view is None:
+            return verdict.status, f"{verdict.seen}\n" if verdict.status == _CONFLICT else ""
+        line = self._signed(verdict.view, now=now)
+        return (200, line) if line else (503, "")
+
+    def _signed(self, view: View, *, now: datetime) -> str:
+        """The line for a view that is committed; empty when this node may not cosign it (now)."""
+        part = self.identity.witness
+        with self.database.read() as session:
+            if part is None or restored.is_restored(session, self.identity.node):
+                return ""
+        key = WitnessKey(view.origin, self.identity.node, part.signer)
+        with self._turn:
+            if part.guard.size > view.size:
+                return ""  # a later one went first
+            part.guard.advance(view.size, view.note)
+            return cosignatures.cosign(view.note, key, now=now)
 
     def rules(self, session: Session) -> bytes:
         """The policy in force here."""

@@ -48,6 +48,14 @@ class Evidence:
     proof: tuple[bytes, ...]
     at: datetime
 
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 that tells it from other evidence."""
+        whole = hashlib.sha256()
+        for part in (self.code.encode(), self.held, self.offered):
+            whole.update(len(part).to_bytes(8, "big") + part)
+        return whole.digest()
+
 
 def checkpoint_view(session: Session) -> View | None:
     """What this node has seen of the log, None before the first checkpoint."""
@@ -90,10 +98,9 @@ def advance(
         head = policies.read_policy(policy_bytes).examine(note).checkpoint
     except ChainError as fault:
         return invalid("ledger.note", reason=fault.code)
-    held = _held(session, head.origin)
+    held = view_for_update(session, head.origin)
     if held is not None and (code := _misfit(held, head, proof)):
-        sound = len(proof) <= merkle.PROOF_MAX and all(len(h) == merkle.HASH_BYTES for h in proof)
-        keep(session, Evidence(code, held.note, note, tuple(proof) if sound else (), now))
+        keep(session, Evidence(code, held.note, note, tuple(proof), now))
         return conflict(code, held=held.size, offered=head.size)
     view = View(head.origin, head.size, head.root, note, now)
     _put(session, view, fresh=held is None)
@@ -109,7 +116,7 @@ def take_back(session: Session, note: bytes, *, policy_bytes: bytes, now: dateti
         head = policies.read_policy(policy_bytes).examine(note).checkpoint
     except ChainError:
         return
-    held = _held(session, head.origin)
+    held = view_for_update(session, head.origin)
     if held is None or held.size < head.size:
         view = View(head.origin, head.size, head.root, note, now)
         _put(session, view, fresh=held is None)
@@ -151,7 +158,8 @@ def _put(session: Session, view: View, *, fresh: bool) -> None:
         session.execute(update(SeenRow).where(SeenRow.origin == view.origin).values(**values))
 
 
-def _held(session: Session, origin: str) -> View | None:
+def view_for_update(session: Session, origin: str) -> View | None:
+    """What this node has seen of a log, locked until the transaction ends."""
     row = session.execute(
         select(SeenRow.origin, SeenRow.size, SeenRow.root, SeenRow.note, SeenRow.seen_at)
         .where(SeenRow.origin == origin)
@@ -176,18 +184,18 @@ def _misfit(held: View, head: Checkpoint, proof: Sequence[bytes]) -> str:
 
 def keep(session: Session, found: Evidence) -> None:
     """Keep evidence against the log, the same once, at most 1,000 in all."""
-    digest = hashlib.sha256()
-    for part in (found.code.encode(), found.held, found.offered):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    known = select(EvidenceRow.code).where(EvidenceRow.digest == digest.digest())
+    sound = len(found.proof) <= merkle.PROOF_MAX and all(
+        len(node) == merkle.HASH_BYTES for node in found.proof
+    )
+    known = select(EvidenceRow.code).where(EvidenceRow.digest == found.digest)
     count = select(func.count()).select_from(EvidenceRow)
     if session.scalar(known) is None and (session.scalar(count) or 0) < EVIDENCE_MAX:
         values = {
-            "digest": digest.digest(),
+            "digest": found.digest,
             "code": found.code,
             "held": found.held,
             "offered": found.offered,
-            "proof": b"".join(found.proof),
+            "proof": b"".join(found.proof) if sound else b"",
             "at": found.at,
         }
         checksum = store.checksum(*values.values())

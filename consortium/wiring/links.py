@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from adapters.link.https import HttpsLink, LinkFailed
 from adapters.link.relay import Receive, Scope, Send, SocketRelay
+from consortium.exchange import gossiping
 from consortium.exchange.hubdesk import HubDesk
 from consortium.jobs.scheduler import Scheduler
 from consortium.ports import LinkDown, Reply
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _PEER_S = 60.0
 _HERE = "http://localhost"
 _JOBS, _STREAMS = "jobs", "streams"
+_GOSSIP_TIMEOUT_S = 5.0
+_OK = 200
 
 
 class SystemClock:
@@ -50,6 +53,19 @@ class HttpLink:
 
     def close(self) -> None:
         self._link.close()
+
+
+def tell_over_http(address: str, checkpoint: bytes) -> bytes | None:
+    """Gossip to an address; None without an answer, and for one that is too long to be a note."""
+    link = HttpsLink(address, timeout_s=_GOSSIP_TIMEOUT_S)
+    try:
+        answer = link.post(gossiping.PATH, checkpoint, {"content-type": "text/plain"})
+    except LinkFailed:
+        return None
+    finally:
+        link.close()
+    good = answer.status == _OK and len(answer.body) <= gossiping.BODY_MAX_BYTES
+    return answer.body if good else None
 
 
 class InProcessLink:

@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
+from consortium.desk import evidence
 from consortium.desk import service as desk
-from consortium.exchange import heads_hub
+from consortium.exchange import gossiping, heads_hub
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -18,6 +19,7 @@ from consortium.exchange.kinds import Registry
 from consortium.exchange.links import LinkState
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.exchange.witnessing import Witnessing
 from consortium.jobs.scheduler import Scheduler
 from consortium.kernel.database import Database
 from consortium.ledger import publisher
@@ -32,7 +34,7 @@ from consortium.settings import Settings
 from consortium.teleconsult import following as bookings
 from consortium.upkeep import service as upkeep
 from consortium.web.wake import Broadcaster
-from consortium.wiring.links import HttpLink, Nudge, Peers
+from consortium.wiring.links import HttpLink, Nudge, Peers, tell_over_http
 
 
 @dataclass(slots=True)
@@ -69,12 +71,19 @@ class Node:
     schedulers: tuple[Scheduler, ...] = ()
     links: list[HttpLink] = field(default_factory=list)
     link: Link | None = None
+    tell_peer: gossiping.Tell = tell_over_http
 
     @property
     def id(self) -> str:
         """The node id; at the hub the consortium's, whose node signs for the hub."""
         first = HUB_MEMBER if self.hub is not None else next(iter(self.identities.by_member))
         return self.identities.of(first).node
+
+    @property
+    def witnessing(self) -> Witnessing:
+        """What this node sees of the ledger, cosigns and hears."""
+        first = HUB_MEMBER if self.hub is not None else next(iter(self.couriers))
+        return self.couriers[first].witnessing
 
     @property
     def desk(self) -> HubDesk | None:
@@ -109,10 +118,15 @@ class Node:
         """Carry lists of person keys that a head confirmed to the hub."""
         return lists.deliver(self.database, self.link) if self.link is not None else 0
 
+    def gossip(self, now: datetime) -> int:
+        """Tell witnesses and peers the newest checkpoint, past the hub, and hear theirs."""
+        return gossiping.tell(self.witnessing, self.settings.gossip_peers, self.tell_peer, now=now)
+
     def notice(self, now: datetime) -> int:
         """Remind of deadlines, follow bookings and referrals whose session was cancelled."""
         with self.database.write() as session:
             told = desk.remind(session, now=now)
+            told += evidence.warn(session, self.identities.members, now=now)
             told += bookings.follow(session, now=now) + referrals.follow(session, now=now)
         if told:
             self.wake.notify()

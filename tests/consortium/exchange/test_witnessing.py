@@ -127,14 +127,15 @@ def test_busy_witnesses_meet_in_one_checkpoint_of_a_period(make_world: Make) -> 
     world = make_world(witnesses=True)
     put_in_force(world, policy_of(world))
     world.settle()
-    for number in range(12):
+    start = newest(world)
+    for number in range(8):
         world.clock.advance(seconds=3)
         grow(world, number)
         world.members["b" if number % 2 else "a"].sync()
     with world.hub_database.read() as session:
         sure = cosignatures.witnessed(session)
     assert sure is not None
-    assert newest(world) - sure.size <= 12
+    assert start < sure.size < newest(world)
 
 
 def test_the_view_is_on_disk_twice_before_a_line_exists(
@@ -232,8 +233,7 @@ def test_a_node_whose_clock_is_wrong_cosigns_nothing(make_world: Make) -> None:
 BAD = ["garbage", "another's key", "another text", "two lines", "unpublished size", "no text"]
 
 
-@pytest.mark.parametrize("how", BAD)
-def test_a_bad_line_reaches_no_checkpoint_and_no_receipt(make_world: Make, how: str) -> None:
+def test_a_bad_line_reaches_no_checkpoint_and_no_receipt(make_world: Make) -> None:
     world = make_world(witnesses=True)
     put_in_force(world, policy_of(world, "any"))
     world.settle()
@@ -241,17 +241,18 @@ def test_a_bad_line_reaches_no_checkpoint_and_no_receipt(make_world: Make, how: 
     assert a.courier is not None
     grow(world)
     size = newest(world)
-    line, at = bad_line(world, how, size)
     before = rows(world.hub_database)
-    said = {"cosigned": {"size": at, "line": line}, "witness": "a-1"}
-    a.courier.caller.request("/sync/pull", [], after=0, size=size, receipts=[], acks=[], **said)
-    assert rows(world.hub_database) == before
-    with world.hub_database.read() as session:
-        shown = cosignatures.latest(session)
-    assert shown is not None
     rules = policies.read_policy(policy_of(world, "any"))
-    _, signed = note.verify(shown.note, [*rules.logs, *rules.witnesses.values()])
-    assert [one.key.name for one in signed] == [ORIGIN]
+    for how in BAD:
+        line, at = bad_line(world, how, size)
+        said = {"cosigned": {"size": at, "line": line}, "witness": "a-1"}
+        a.courier.caller.request("/sync/pull", [], after=0, size=size, receipts=[], acks=[], **said)
+        assert rows(world.hub_database) == before, how
+        with world.hub_database.read() as session:
+            shown = cosignatures.latest(session)
+        assert shown is not None
+        _, signed = note.verify(shown.note, [*rules.logs, *rules.witnesses.values()])
+        assert [one.key.name for one in signed] == [ORIGIN], how
 
 
 def bad_line(world: World, how: str, size: int) -> tuple[str, int]:
@@ -319,7 +320,7 @@ def test_lines_of_a_witness_are_bounded(make_world: Make) -> None:
         sure = cosignatures.witnessed(session)
     assert sure is not None
     world.members["b"].link.cut = True
-    for number in range(1, 9):
+    for number in range(1, 7):
         grow(world, number)
         pass_period(world)
         world.members["a"].sync()
