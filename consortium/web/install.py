@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from consortium.web import (
     account,
+    alarms,
     booking_form,
     contract_acts,
     contract_drafts,
@@ -48,6 +49,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drafts.router,
     outbox.router,
     ledger.router,
+    alarms.router,
     receipt_check.router,
     receipts.router,
     search.router,

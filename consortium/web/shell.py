@@ -13,6 +13,7 @@ from consortium.exchange.links import LinkState
 from consortium.kernel.actor import Actor, Role
 from consortium.ledger import witness
 from consortium.members import directory
+from consortium.web import alarms
 from consortium.web.names import member_name
 from consortium.web.node import WebNode
 from consortium.web.rail import entries, foot
@@ -108,6 +109,8 @@ def _banners(
     session: Session, *, node: WebNode, actor: Actor, link: LinkState, strip: Strip
 ) -> Sequence[Banner]:
     found = []
+    if (alarm := alarms.banner(session)) is not None:
+        found.append(alarm)
     if strip.broken:
         act = Act(t("shell.banner.broken_act"), "/ledger")
         text = t("shell.banner.broken_text")
