@@ -11,9 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from consortium.exchange import heads
+from consortium.exchange.commitment import b64, unb64
 from consortium.exchange.feed import ZERO, running_hash
 from consortium.exchange.heads import Head, Heads
 from consortium.exchange.tables import FeedRow
+from consortium.kernel.errors import Refusal
 from consortium.ledger import journal
 from consortium.ledger.trees import leads_to
 
@@ -131,20 +133,22 @@ def accuse(
     return Accused("range", "", -1, after, upto)
 
 
-def audit(
-    session: Session, *, root: bytes, count: int, upto: int, after: int = -1
-) -> Accused | None:
+def audit(session: Session, *, root: str, count: int, upto: int, after: int = -1) -> Accused | None:
     """Compare heads that were signed with the feeds as this node's tables have them (hub, mirror).
 
     Args:
-        root, count, upto: facts of a `feed.heads/1`.
+        root, count, upto: facts of a `feed.heads/1`; the root in base64url.
         after: the index of the last heads that fitted.
     """
     honest = heads.as_of(session, upto)
-    if (honest.root, honest.count) == (root, count):
+    if (b64(honest.root), honest.count) == (root, count):
         return None
+    try:
+        signed = unb64(root)
+    except Refusal:
+        return Accused("range", "", -1, after, upto)
     parts = {one.member: _part(session, one.member, after, upto) for one in honest.all}
-    return accuse(root, count=count, honest=honest, parts=parts, after=after, upto=upto)
+    return accuse(signed, count=count, honest=honest, parts=parts, after=after, upto=upto)
 
 
 def _part(session: Session, member: str, after: int, upto: int) -> Part:

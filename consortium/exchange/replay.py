@@ -16,26 +16,25 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import candidate, jws
+from consortium.exchange import alarms, candidate, heads, heads_audit, jws, state
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.envelope import Envelope, check_sizes
 from consortium.exchange.facts import Value
 from consortium.exchange.folding import Folding
+from consortium.exchange.heads_kind import NAME as HEADS_KIND
 from consortium.exchange.judgement import key_public, outcome_of
 from consortium.exchange.jws import Signed
 from consortium.exchange.kinds import ExchangeKind, Registry
 from consortium.exchange.limits import BATCH_MAX
-from consortium.exchange.tables import MarkRow, ReplayFindingRow
+from consortium.exchange.tables import ReplayFindingRow
 from consortium.kernel.errors import Refusal, invalid
 from consortium.kernel.paging import bounded
 from consortium.kernel.time import from_ms
 from consortium.ledger import journal
 
-ALARM = "alarm:replay:"
-"""Marks of findings: `alarm:replay:INDEX`, its value what was found."""
 _BODY = "exchange.body"
 _TEXT_MAX = 200
-_VALUE_MAX = 400
+_HEADS = "heads"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +51,9 @@ class Finding:
     """Where an entry says something else than what follows from the ledger before it.
 
     `aspect`: leaf (cannot be read), again (its JWS has a leaf), time (goes back), key (not valid
-    at this index), signature, chain, body (not shown), verdict; state and root are found by
-    whoever compares with the hub. `said`: the leaf's own; `found`: what it must be.
+    at this index), signature, chain, body (not shown), verdict, heads (of feeds: what, member,
+    entry, and the range); state and root are found by whoever compares with the hub.
+    `said`: the leaf's own; `found`: what it must be.
     """
 
     index: int
@@ -130,7 +130,9 @@ class Replay:
             self._one(folding, entry)
         new = [journal.NewLeaf(entry.leaf, entry.signed.digest) for entry in read]
         journal.copy(self._session, self._head, new, last_ms=self._last_ms)
+        before = state.read(self._session, heads.SUBJECT)
         folding.flush()
+        self._check_heads(read, after=before["index"] if before is not None else -1)
         return Taken(len(read), tuple(self._findings), halted)
 
     # ------------------------------------------------------------ reading
@@ -240,6 +242,24 @@ class Replay:
         except Refusal:
             return {}
 
+    def _check_heads(self, read: Sequence[_Read], *, after: int) -> None:
+        """Compare signed heads with the feeds made here: whose feed is short of which entry."""
+        for entry in read:
+            facts = entry.one.facts
+            if entry.kind.name != HEADS_KIND or not outcome_of(entry.verdict)[0] or not facts:
+                continue
+            upto, root = facts["index"], facts["root"]
+            if upto >= entry.index:
+                self._find(entry, _HEADS, root, f"ahead - -1 {after} {upto}")
+                continue
+            wrong = heads_audit.audit(
+                self._session, root=root, count=facts["count"], upto=upto, after=after
+            )
+            if wrong is not None:
+                told = f"{wrong.what} {wrong.member or '-'} {wrong.index} {wrong.after} {upto}"
+                self._find(entry, _HEADS, root, told)
+            after = upto
+
     def _find(self, entry: _Read, aspect: str, said: str, found: str) -> None:
         kind = entry.signed.header.kind
         self._findings.append(
@@ -261,9 +281,21 @@ def keep(session: Session, found: Sequence[Finding], *, now: datetime) -> None:
                 found=one.found, at=now,
             )
         )  # fmt: skip
-        words = " ".join(filter(None, (one.aspect, one.said, one.found)))
-        session.merge(MarkRow(name=f"{ALARM}{one.index}", value=words[:_VALUE_MAX]))
-        session.flush()
+        _alarm(session, one, now=now)
+
+
+def _alarm(session: Session, one: Finding, *, now: datetime) -> None:
+    if one.aspect == _HEADS:
+        what, member, entry, after, upto = one.found.split(" ")
+        alarms.put(
+            session, "feed.heads", about=str(one.index), now=now, what=what, member=member,
+            entry=int(entry), after=int(after), upto=int(upto),
+        )  # fmt: skip
+        return
+    alarms.put(
+        session, "replay", about=f"{one.index}:{one.aspect}", now=now, entry=one.index,
+        aspect=one.aspect, verdict=one.said, found=one.found,
+    )  # fmt: skip
 
 
 def findings(session: Session, *, limit: int = 50) -> list[Finding]:

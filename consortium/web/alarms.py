@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Depends, Form, Request
 from sqlalchemy.orm import Session
 from starlette.responses import Response
 
@@ -14,12 +14,13 @@ from consortium.exchange.alarms import Alarm
 from consortium.web.deps import Now, PageRoute, Reading, SignedIn, Writing
 from consortium.web.names import member_name
 from consortium.web.pages import after, look_of, render
+from consortium.web.signed import signed
 from consortium.web.views import Act, Banner
 from consortium.web.wording import t, written
 
 router = APIRouter(route_class=PageRoute)
 _FACTS = (
-    "after", "entry", "found", "member", "mine", "minutes", "number", "upto", "verdict",
+    "after", "aspect", "entry", "found", "member", "mine", "minutes", "number", "upto", "verdict",
 )  # fmt: skip
 
 
@@ -38,8 +39,8 @@ class Told:
     seen_at: datetime | None
 
 
-@router.get("/alarms")
-def show(request: Request, session: Reading, actor: SignedIn) -> Response:
+@router.get("/alarms", dependencies=[Depends(signed)])
+def show(request: Request, session: Reading) -> Response:
     """Every alarm of this node, newest first."""
     with written(look_of(request)):
         found = [_told(session, one) for one in alarms.of_node(session)]

@@ -6,15 +6,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
-from consortium.exchange import jws, replay
+from consortium.exchange import alarms, feed, heads, heads_audit, jws, replay
+from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import unpack
 from consortium.exchange.header import Lane
+from consortium.exchange.heads import Head, Heads
+from consortium.exchange.heads_audit import Part
 from consortium.exchange.jws import Signed
 from consortium.exchange.recheck import Report, recheck, shown
 from consortium.exchange.replay import Finding, Replay, Shown, Taken
-from consortium.exchange.tables import EntryRow, FeedRow, MarkRow, SharedStateRow
+from consortium.exchange.tables import EntryRow, FeedRow, SharedStateRow
 from consortium.kernel.database import Database
 from consortium.ledger import journal
 from tests.consortium.exchange import kinds
@@ -255,9 +258,39 @@ def test_findings_are_kept_once_with_their_alarm(database: Database) -> None:
     with database.read() as session:
         assert replay.findings(session) == [one]
         assert replay.count(session) == 1
-        mark = session.get(MarkRow, "alarm:replay:7")
-        assert mark is not None
-        assert mark.value == "verdict ok test.open"
+        (told,) = alarms.of_node(session)
+        assert (told.code, told.since) == ("replay", START)
+        assert told.facts == {
+            "entry": 7, "aspect": "verdict", "verdict": "ok", "found": "test.open"
+        }  # fmt: skip
+
+
+def test_heads_that_leave_an_entry_out_of_a_feed_name_it(hub: Hub, replayed: Replayed) -> None:
+    """A hub that withholds an entry and signs heads that hide it is found out by the leaves."""
+    with hub.database.read() as session:
+        honest = heads.as_of(session, 9)
+        rows = session.scalars(select(FeedRow).where(FeedRow.member == "b")).all()
+        leaves = journal.leaves(session, [row.index for row in rows])
+    items = [(index, journal.hash_leaf(one)) for index, one in sorted(leaves.items())]
+    hidden = items.pop(2)[0]
+    head = Head("b", *heads_audit.running_over(Part(0, feed.ZERO, items)))
+    lied = Heads([head, *(one for one in honest.all if one.member != "b")])
+    pen = hub.pens["consortium"]
+    for found in (lied, honest):
+        facts = {"index": 9 + (found is honest), "root": b64(found.root), "count": found.count}
+        hub.admit(
+            pen.write("feed.heads/1", ("all",), facts=facts, open_bundle=b"{}", lane=Lane.CONTROL)
+        )
+    taken = replayed(entries_of(hub))
+    first, second = (one for one in taken.findings if one.aspect == "heads")
+    assert (first.index, first.found) == (10, f"missing b {hidden} -1 9")
+    assert second.found.startswith("range - -1 9 10")
+    with hub.database.write() as session:
+        replay.keep(session, [first], now=START)
+        (told,) = alarms.of_node(session)
+        assert (told.code, told.facts["member"], told.facts["entry"]) == (
+            "feed.heads", "b", hidden,
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("damage", ["state", "verdict", "feed", "facts", "gone"])
