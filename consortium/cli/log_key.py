@@ -8,8 +8,9 @@ import typer
 
 from consortium import words
 from consortium.cli.app import language, tell
+from consortium.kernel.database import Database
 from consortium.kernel.errors import invalid
-from consortium.ledger import keys, receipts, signing
+from consortium.ledger import keys, policies, signing
 from consortium.settings import Settings
 from consortium.upkeep.service import serving
 from consortium.wiring import POLICY_FILE
@@ -40,7 +41,13 @@ def add(settings: Settings, folder: Path) -> None:
 
 def retire(settings: Settings, folder: Path) -> None:
     """End the old key, once the policy names the new one."""
-    policy = receipts.read_policy((settings.home / POLICY_FILE).read_bytes())
+    database = Database(settings.database_url)
+    try:
+        with database.read() as session:
+            pinned = (settings.home / POLICY_FILE).read_bytes()
+            policy = policies.read_policy(policies.in_force(session, pinned))
+    finally:
+        database.close()
     with serving(settings):
         left = keys.retire_log_key(folder, trusted=policy.logs)
     typer.echo(left.vkey)

@@ -1,6 +1,7 @@
 """Every clinic's node cosigns what extends what it saw; the hub keeps and shows what verifies."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -73,8 +74,10 @@ def newest(world: World) -> int:
     return found.size
 
 
-def test_both_clinics_cosign_one_checkpoint_and_receipts_say_so(make_world: Make) -> None:
-    world = make_world(witnesses=True)
+def test_both_clinics_cosign_one_checkpoint_and_receipts_say_so(
+    tmp_path: Path, new_database: Callable[[], Database]
+) -> None:
+    world = World(tmp_path, new_database, witnesses=True)
     put_in_force(world, policy_of(world))
     grow(world)
     world.settle()
