@@ -35,6 +35,7 @@ class NodeRole(StrEnum):
 
     HUB = "hub"
     WORKSTATION = "workstation"
+    MIRROR = "mirror"
 
 
 def _split(value: object) -> object:
@@ -66,7 +67,9 @@ class Settings(BaseSettings):
         default_factory=lambda: state_folder() / "guard",
         description="outside copy of the guard; never in a backup (PROTOCOL 2)",
     )
-    hub_url: WebAddress = Field(default="", description="where a workstation finds its hub")
+    hub_url: WebAddress = Field(
+        default="", description="where a workstation or mirror finds its hub"
+    )
     public_url: WebAddress = Field(default="", description="how others reach this node's pages")
     origin: str = Field(default="", description="the name of the log that this node follows")
     gossip_peers: Names = Field(
@@ -108,8 +111,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        if self.role is NodeRole.WORKSTATION and not self.hub_url:
-            raise ValueError("a workstation names its hub_url")
+        if self.role is not NodeRole.HUB and not self.hub_url:
+            raise ValueError("a workstation or mirror names its hub_url")
         if self.upload_max_bytes > self.request_max_bytes:
             raise ValueError("upload_max_bytes must fit in request_max_bytes")
         return self

@@ -48,8 +48,8 @@ class _Collector:
         with node.database.read() as session:
             waiting = timeline.waiting_count(session, members=members)
             alarms = sum(len(timeline.alarms(session, member=one)) for one in members)
-            size = journal.size(session) if node.desk is not None else 0
-            newest = publisher.latest(session) if node.desk is not None else None
+            size = journal.size(session) if node.keeps_ledger else 0
+            newest = publisher.latest(session) if node.keeps_ledger else None
         yield _gauge("consortium_outbox_waiting", "Exchanges not answered yet", waiting)
         yield _gauge("consortium_inbox_alarms", "Entries kept and not applied", alarms)
         online = GaugeMetricFamily("consortium_link_up", "Link to the hub", labels=["member"])
@@ -63,7 +63,7 @@ class _Collector:
                 synced.add_metric([member], to_ms(state.last_sync) / 1000)
         yield online
         yield synced
-        if node.desk is not None:
+        if node.keeps_ledger:
             yield _gauge("consortium_ledger_size", "Leaves on the ledger", size)
             yield _gauge(
                 "consortium_checkpoint_size",

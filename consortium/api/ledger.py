@@ -23,7 +23,7 @@ _IMMUTABLE = {"cache-control": "public, max-age=31536000, immutable"}
 def checkpoint(request: Request) -> Response:
     """The newest checkpoint as log and witnesses signed it; 404 before it, or at a workstation."""
     node: ApiNode = request.app.state.node
-    if node.desk is None:
+    if not node.keeps_ledger:
         return Response(status_code=404)
     with node.database.read() as session:
         newest = cosignatures.latest(session)
@@ -71,7 +71,7 @@ async def _body(request: Request, *, most: int) -> bytes:
 def tile(request: Request, path: str) -> Response:
     """A hash tile of the published tree. Entry bundles are for mirrors only (PROTOCOL 5)."""
     node: ApiNode = request.app.state.node
-    if node.desk is None:
+    if not node.keeps_ledger:
         return Response(status_code=404)
     try:
         with node.database.read() as session:
@@ -85,7 +85,7 @@ def tile(request: Request, path: str) -> Response:
 def receipt(request: Request, exchange: str) -> Response:
     """The receipt of an entry as a tlog-proof file; 404 until a checkpoint covers it."""
     node: ApiNode = request.app.state.node
-    if node.desk is None:
+    if not node.keeps_ledger:
         return Response(status_code=404)
     try:
         with node.database.read() as session:

@@ -26,6 +26,10 @@ class ApiNode(Protocol):
         """How the link of a local member's courier is."""
 
     @property
+    def keeps_ledger(self) -> bool:
+        """Whether the whole ledger is kept here: at the hub and at a mirror."""
+
+    @property
     def witnessing(self) -> Witnessing:
         """What this node sees of the ledger, cosigns and hears."""
 

@@ -151,11 +151,11 @@ def restore(
 def demo(
     check: Annotated[bool, typer.Option("--check", help="Walk the journeys and count.")] = False,  # noqa: FBT002
     port: Annotated[
-        int | None, typer.Option(help="The hub's port, two more follow; default: 8000, or free.")
+        int | None, typer.Option(help="The hub's port, three more follow; default: 8000, or free.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(help="Folder to keep; default: a new one.")] = None,
 ) -> None:
-    """Start a hub and two clinics to try, or (--check) prove that the journeys hold."""
+    """Start a hub, two clinics and a mirror to try, or (--check) prove that the journeys hold."""
     if check:
         from consortium.cli.check import run_check
 
@@ -278,6 +278,28 @@ def workstation_join(
     from consortium.cli.setup import join
 
     join(home, url, code, port=port, passphrase_file=passphrase_file, recovery=recovery)
+
+
+@app.command()
+@told
+def mirror(
+    url: str,
+    home: Home,
+    code: Annotated[str, typer.Argument(help="The invitation's code; else it is asked.")] = "",
+    port: Annotated[int, typer.Option(help="Port of this node's pages.")] = 8000,
+    passphrase_file: Annotated[
+        Path | None, typer.Option(help="File with the seal's passphrase; else it is asked.")
+    ] = None,
+    recovery: Annotated[Path | None, typer.Option(help="Folder for the recovery page.")] = None,
+) -> None:
+    """Join as a regulator: a node that keeps the whole ledger and replays every entry."""
+    from consortium.cli.setup import join
+    from consortium.settings import NodeRole
+
+    join(
+        home, url, code, port=port, passphrase_file=passphrase_file, recovery=recovery,
+        role=NodeRole.MIRROR,
+    )  # fmt: skip
 
 
 @user_app.command("reset")

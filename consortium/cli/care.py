@@ -19,7 +19,7 @@ def examine(settings: Settings) -> int:
     database = Database(settings.database_url)
     link = (
         HttpLink(settings.hub_url, timeout_s=settings.link_timeout_s)
-        if settings.role is NodeRole.WORKSTATION
+        if settings.role is not NodeRole.HUB
         else None
     )
     try:

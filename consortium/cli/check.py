@@ -1,6 +1,6 @@
-"""`consortium demo --check`: three processes, three journeys, three kills, and what must hold then.
+"""`consortium demo --check`: four processes, three journeys, three kills, and what must hold then.
 
-Prints one JSON line, counted from the three databases; what failed goes to stderr.
+Prints one JSON line, counted from the databases; what failed goes to stderr.
 """
 
 import json
@@ -30,7 +30,7 @@ def run_check(*, port: int | None, keep: Path | None) -> int:
     """Walk the journeys in a new consortium; 0 when all holds, else 1.
 
     Args:
-        port: the hub's; two more follow. None picks three that are free.
+        port: the hub's; three more follow. None picks three that are free.
         keep: an empty or new folder that stays; None uses one that is removed.
 
     Raises:
@@ -57,7 +57,7 @@ def run_check(*, port: int | None, keep: Path | None) -> int:
 
 def _run(home: Path, port: int) -> dict[str, object]:
     """The figures of a whole run; leaves a folder that `consortium demo` can go on with."""
-    with running(home, port=port) as nodes:
+    with running(home, port=port, mirror=True) as nodes:
         check_walk.contract(nodes)
         killed = check_walk.referral(nodes)
         check_walk.slots_and_records(nodes)

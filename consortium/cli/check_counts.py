@@ -1,4 +1,4 @@
-"""What the check counts and compares, read from the three databases and from nothing else."""
+"""What the check counts and compares, read from the nodes' databases and from nothing else."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -10,12 +10,12 @@ from sqlalchemy.orm import Session
 
 from consortium import wiring
 from consortium.cli.check_http import CheckError
-from consortium.exchange import census
+from consortium.exchange import census, replay
 from consortium.exchange.header import EVERYONE
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.ledger import journal, receipts
-from consortium.settings import Settings
+from consortium.ledger import journal, publisher, receipts
+from consortium.settings import NodeRole, Settings
 from consortium.wiring import POLICY_FILE
 
 _PAUSE_S = 0.1
@@ -30,11 +30,13 @@ class Counts:
     leaves: int = 0
     refused: int = 0
     receipts_checked: int = 0
+    replayed: int = 0
+    differences: int = 0
 
 
 @dataclass(slots=True)
 class Books:
-    """The databases of the three nodes, opened for reading beside the running processes.
+    """The databases of the nodes, opened for reading beside the running processes.
 
     Args:
         home: the folder under which each node has its own.
@@ -54,6 +56,13 @@ class Books:
     @property
     def hub(self) -> str:
         return next(iter(self.nodes))
+
+    @property
+    def mirrors(self) -> list[str]:
+        """The nodes that keep and replay the whole ledger."""
+        return [
+            node for node in self.nodes if Settings.read(self.home / node).role is NodeRole.MIRROR
+        ]
 
     @contextmanager
     def read(self, node: str) -> Iterator[Session]:
@@ -86,12 +95,20 @@ class Books:
                 bare = {member: census.bare(session, member) for member in members}
             if kind:
                 return f"{node}: {kind} is not answered"
+            if node in self.mirrors and self._behind(node):
+                return f"{node} has not replayed the whole ledger"
             for member in members:
                 if not self.caught_up(node, member):
                     return f"{member} has not taken its whole feed"
                 if bare[member] is not None:
                     return f"{member} has no receipt of entry {bare[member]}"
         return ""
+
+    def _behind(self, node: str) -> bool:
+        with self.read(self.hub) as session:
+            size = journal.size(session)
+        with self.read(node) as session:
+            return journal.size(session) < size
 
     def rest(self, *, within_s: float) -> None:
         """Wait until every exchange is answered, taken by all, and has its receipt.
@@ -126,7 +143,23 @@ class Books:
                 self._taken_once(node, member)
                 counts.receipts_checked += self._receipts(node, member)
         self._folds_agree()
+        for node in self.mirrors:
+            self._mirrored(node, counts)
         return counts
+
+    def _mirrored(self, node: str, counts: Counts) -> None:
+        """A mirror has replayed every entry and found nothing; its tree is the hub's."""
+        with self.read(node) as session:
+            counts.replayed += journal.size(session)
+            counts.differences += replay.count(session)
+            found = replay.findings(session, limit=1)
+            own = publisher.latest(session)
+        with self.read(self.hub) as session:
+            theirs = publisher.latest(session)
+        if counts.replayed != counts.leaves or found:
+            raise CheckError(f"{node} replayed {counts.replayed} of {counts.leaves}: {found}")
+        if own is None or theirs is None or (own.size, own.root) != (theirs.size, theirs.root):
+            raise CheckError(f"{node} does not have the hub's checkpoint")
 
     def _signed_once(self, entries: list[census.Entered]) -> int:
         """Each exchange that a node signed stands on the ledger once, where the node thinks."""
@@ -184,10 +217,11 @@ class Books:
                 continue
             with self.read(node) as session:
                 own = dict(census.subjects(session))
+            everything = node in self.mirrors
             wanted = {
                 name: value
                 for name, value in truth.items()
-                if registry.audience(name, value) & {EVERYONE, *members}
+                if everything or registry.audience(name, value) & {EVERYONE, *members}
             }
             if own != wanted:
                 names = sorted(

@@ -1,4 +1,4 @@
-"""The check's own three processes, each workstation's link through a cable that can be cut."""
+"""The check's own processes, each workstation's link through a cable that can be cut."""
 
 import secrets
 import socket
@@ -13,13 +13,18 @@ from pathlib import Path
 from consortium.cli import demo
 from consortium.cli.check_counts import Books
 from consortium.cli.check_http import Browser, CheckError
-from consortium.cli.demo_people import HUB, LEAD, SHIQIAO, YUNLING, person, place
+from consortium.cli.demo_people import HUB, LEAD, SHIQIAO, WEIJIAN, YUNLING, person, place
 from consortium.cli.demo_world import SEAL_FILE, found
 from consortium.cli.proxy import Proxy
 from consortium.kernel.crash import SIGNAL
 
 HUB_FOLDER = "hub"
-NODES = {HUB_FOLDER: (HUB, LEAD), SHIQIAO: (SHIQIAO,), YUNLING: (YUNLING,)}
+NODES = {
+    HUB_FOLDER: (HUB, LEAD),
+    SHIQIAO: (SHIQIAO,),
+    YUNLING: (YUNLING,),
+    WEIJIAN: (WEIJIAN,),
+}
 _FOUNDED_BEFORE = timedelta(minutes=30)
 _PAUSE_S = 0.1
 _SYNC_S = "0.4"
@@ -29,7 +34,7 @@ _PORT_MIN, _PORTS, _TRIES = 20_000, 4_000, 100
 
 @dataclass(slots=True)
 class Nodes:
-    """Three nodes as processes, their cables, their books, and the browsers of their people."""
+    """Nodes as processes, their cables, their books, and the browsers of their people."""
 
     home: Path
     port: int
@@ -45,10 +50,10 @@ class Nodes:
         return self.port + list(NODES).index(folder)
 
     def start_all(self) -> None:
-        """Start the three at once."""
-        for folder in NODES:
+        """Start all at once."""
+        for folder in self.books.nodes:
             self._launch(folder)
-        for folder in NODES:
+        for folder in self.books.nodes:
             demo.wait_until_ready(self.port_of(folder), self.processes[folder])
 
     def start(self, folder: str, **settings: str) -> None:
@@ -134,18 +139,19 @@ def _folder_of(member: str) -> str:
 
 
 @contextmanager
-def running(home: Path, *, port: int) -> Iterator[Nodes]:
+def running(home: Path, *, port: int, mirror: bool = False) -> Iterator[Nodes]:
     """Found the consortium in an empty folder, then serve it."""
-    found(home, port=port, start=datetime.now(UTC) - _FOUNDED_BEFORE).close()
+    found(home, port=port, start=datetime.now(UTC) - _FOUNDED_BEFORE, mirror=mirror).close()
     demo.confirm_clock(home)
-    with serving(home, port=port) as nodes:
+    with serving(home, port=port, mirror=mirror) as nodes:
         yield nodes
 
 
 @contextmanager
-def serving(home: Path, *, port: int) -> Iterator[Nodes]:
+def serving(home: Path, *, port: int, mirror: bool = False) -> Iterator[Nodes]:
     """Serve a consortium that was founded; everything is stopped at the end."""
-    nodes = Nodes(home, port, Books(home, NODES))
+    served = {folder: NODES[folder] for folder in NODES if mirror or folder != WEIJIAN}
+    nodes = Nodes(home, port, Books(home, served))
     try:
         for clinic in (SHIQIAO, YUNLING):
             nodes.cables[clinic] = Proxy(port)
@@ -169,13 +175,13 @@ def eventually(what: str, holds: Callable[[], bool], *, within_s: float = 30.0) 
 
 
 def free_ports() -> int:
-    """The first of three neighbouring ports that nobody listens on, picked by chance."""
+    """The first of neighbouring ports, one a node, that nobody listens on, picked by chance."""
     for _ in range(_TRIES):
         # founding comes before listening: two checks at once must not pick the same
         port = _PORT_MIN + len(NODES) * secrets.randbelow(_PORTS)
         if all(_free(port + number) for number in range(len(NODES))):
             return port
-    raise CheckError("no three neighbouring ports are free")
+    raise CheckError("no neighbouring ports are free")
 
 
 def _free(port: int) -> bool:

@@ -1,4 +1,4 @@
-"""`consortium demo`: a hub and two clinics as three processes of their own, to try."""
+"""`consortium demo`: a hub, two clinics and a mirror as processes of their own, to try."""
 
 import os
 import signal
@@ -16,7 +16,16 @@ import typer
 
 from consortium.cli.app import language, tell
 from consortium.cli.demo_cases import tell_story
-from consortium.cli.demo_people import HUB, LEAD, PEOPLE, SHIQIAO, YUNLING, place
+from consortium.cli.demo_people import (
+    HUB,
+    INSPECTOR,
+    LEAD,
+    PEOPLE,
+    SHIQIAO,
+    WEIJIAN,
+    YUNLING,
+    place,
+)
 from consortium.cli.demo_world import found
 from consortium.kernel.database import Database
 from consortium.kernel.errors import conflict
@@ -25,14 +34,14 @@ from consortium.ledger import journal
 from consortium.settings import PREFIX, Settings
 from consortium.words import say
 
-FOLDERS = ("hub", SHIQIAO, YUNLING)
+FOLDERS = ("hub", SHIQIAO, YUNLING, WEIJIAN)
 READY = "ready"
 STORY_LENGTH = timedelta(days=5)
 _START_S = 60.0
 
 
 def run_demo(*, port: int, home: Path) -> int:
-    """Prepare the folder once, start three processes, print sign-ins, stay until Ctrl-C."""
+    """Prepare the folder once, start its processes, print sign-ins, stay until Ctrl-C."""
     home = home.absolute()
     refuse_taken_ports(port)
     prepare(home, port=port)
@@ -47,7 +56,7 @@ def run_demo(*, port: int, home: Path) -> int:
 
 
 def refuse_taken_ports(port: int) -> None:
-    """Raise Refusal `system.port` for a port of the three that another program holds."""
+    """Raise Refusal `system.port` for a port of the four that another program holds."""
     for number in range(len(FOLDERS)):
         with socket.socket() as probe:
             probe.settimeout(0.3)
@@ -67,7 +76,7 @@ def prepare(home: Path, *, port: int) -> None:
         raise conflict("demo.folder")
     _clear(home)
     tell(say("demo.preparing", language()))
-    world = found(home, port=port, start=datetime.now(UTC) - STORY_LENGTH)
+    world = found(home, port=port, start=datetime.now(UTC) - STORY_LENGTH, mirror=True)
     try:
         tell_story(world, until=datetime.now(UTC))
     finally:
@@ -107,7 +116,7 @@ def start(folder: Path, **settings: str) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
-            # Ctrl-C goes to this process, which then stops the three in order
+            # Ctrl-C goes to this process, which then stops the others in order
             start_new_session=True,
             env={**os.environ, **own, "PYTHONUNBUFFERED": "1"},
         )
@@ -140,9 +149,9 @@ def stop(running: "list[subprocess.Popen[bytes]]") -> None:
 def print_sign_ins(port: int, home: Path) -> None:
     """Addresses, people, passwords, seals."""
     lang = language()
-    ports = {HUB: port, LEAD: port, SHIQIAO: port + 1, YUNLING: port + 2}
+    ports = {HUB: port, LEAD: port, SHIQIAO: port + 1, YUNLING: port + 2, WEIJIAN: port + 3}
     shown = ""
-    for one in PEOPLE:
+    for one in (*PEOPLE, INSPECTOR):
         where = f"http://127.0.0.1:{ports[one.member]}"
         if where != shown:
             typer.echo(f"\n{where}")
@@ -152,7 +161,7 @@ def print_sign_ins(port: int, home: Path) -> None:
         roles = "、".join(say(f"members.role.{role}", lang) for role in sorted(one.roles))
         typer.echo(f"  {one.login:<8} {one.password:<22} {one.name}  {name}  {roles}")
     typer.echo(f"\n{say('demo.seals', lang)}")
-    for seal in (HUB, LEAD, SHIQIAO, YUNLING):
+    for seal in (HUB, LEAD, SHIQIAO, YUNLING, WEIJIAN):
         typer.echo(f"  {seal:<11} {place(seal).seal_passphrase}")
     typer.echo(f"  {say('demo.seal_file', lang)} {home / 'consortium-seal'}")
     typer.echo(f"\n{say('demo.stop', lang)}")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from consortium.kernel.actor import Role
 
 HUB, LEAD, SHIQIAO, YUNLING = "consortium", "lead", "shiqiao", "yunling"
+WEIJIAN = "weijian"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,14 @@ CLINICS = (
         "demo yunling seal",
     ),
 )  # fmt: skip
+REGULATOR = Place(
+    WEIJIAN,
+    "清源县卫生健康局",
+    "Qingyuan County Health Bureau",
+    "0558-6201100",
+    "清源县府前路 3 号",
+    "demo weijian seal",
+)
 SERVICES = (
     "cardiology", "neurology", "endocrinology", "orthopedics", "nephrology", "respiratory",
     "gynecology", "pediatrics",
@@ -80,13 +89,17 @@ PEOPLE = (
     ),
     Person("bai", "白露", YUNLING, frozenset({Role.TOWNSHIP_DOCTOR}), "yunling-2026-doctor"),
 )  # fmt: skip
+INSPECTOR = Person(
+    "kong", "孔维正", WEIJIAN,
+    frozenset({Role.REGULATOR, Role.HEAD, Role.MEMBER_ADMIN}), "weijian-2026-audit",
+)  # fmt: skip
 
 
 def person(login: str) -> Person:
     """A person of the demo by sign-in name."""
-    return next(one for one in PEOPLE if one.login == login)
+    return next(one for one in (*PEOPLE, INSPECTOR) if one.login == login)
 
 
 def place(member: str) -> Place:
     """A member of the demo."""
-    return next(one for one in (CONSORTIUM, HOSPITAL, *CLINICS) if one.member == member)
+    return next(one for one in (CONSORTIUM, HOSPITAL, *CLINICS, REGULATOR) if one.member == member)

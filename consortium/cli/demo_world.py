@@ -1,8 +1,8 @@
-"""Builds the demo's three nodes in one process, on a clock that begins days ago.
+"""Builds the demo's nodes in one process, on a clock that begins days ago.
 
 Everything is made through the services and the chain: the hub is initialised, clinics join with
 codes, people choose passwords, heads confirm their keys, exchanges are admitted. No row is put in
-by hand. Afterwards the same folders are served by three processes of their own.
+by hand. Afterwards the same folders are served by processes of their own.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,9 @@ from consortium.cli.demo_people import (
     CONSORTIUM,
     HOSPITAL,
     HUB,
+    INSPECTOR,
     PEOPLE,
+    REGULATOR,
     SERVICES,
     Person,
     Place,
@@ -29,7 +31,7 @@ from consortium.cli.setup import means as setup_means
 from consortium.kernel.actor import Actor, Role
 from consortium.members import accounts, invitations, lists, people, setup, trust
 from consortium.ports import Link, LinkDown, Reply
-from consortium.settings import Settings
+from consortium.settings import NodeRole, Settings
 from consortium.wiring import Node
 
 SEAL_FILE, RECOVERY_FOLDER = "consortium-seal", "recovery"
@@ -75,18 +77,22 @@ class Cable:
 
 @dataclass(slots=True)
 class DemoWorld:
-    """The three nodes, open, with everybody signed in."""
+    """The nodes, open, with everybody signed in.
+
+    `beside`: those of other members than the hub's, by member: the clinics, and the mirror.
+    """
 
     home: Path
     clock: PastClock
     hub: Node
-    clinics: dict[str, Node]
+    beside: dict[str, Node]
     cables: dict[str, Cable]
     actors: dict[str, Actor] = field(default_factory=dict)
+    people: tuple[Person, ...] = PEOPLE
 
     def node_of(self, member: str) -> Node:
         """The node at which a member's people sign in."""
-        return self.clinics.get(member, self.hub)
+        return self.beside.get(member, self.hub)
 
     def seal_of(self, member: str) -> str:
         return place(member).seal_passphrase
@@ -105,7 +111,7 @@ class DemoWorld:
 
     def settle(self) -> None:
         """Let every node sync until nothing moves."""
-        nodes = [self.hub, *self.clinics.values()]
+        nodes = [self.hub, *self.beside.values()]
         for _ in range(_ROUNDS):
             self.clock.pass_s(0.2)
             now = self.clock.now()
@@ -120,14 +126,17 @@ class DemoWorld:
             node.sync(self.clock.now())
 
     def close(self) -> None:
-        for node in (*self.clinics.values(), self.hub):
+        for node in (*self.beside.values(), self.hub):
             node.close()
 
 
-def found(home: Path, *, port: int, start: datetime, hub_database: str = "") -> DemoWorld:
+def found(
+    home: Path, *, port: int, start: datetime, hub_database: str = "", mirror: bool = False
+) -> DemoWorld:
     """Found the consortium in empty folders under `home`; the hub listens on `port` later.
 
     `hub_database` is the address of an empty database for the hub, SQLite in its folder if empty.
+    With `mirror` the health bureau joins as the regulator.
     """
     clock = PastClock(start)
     guard = home.with_name(f"{home.name}-guard")
@@ -142,7 +151,10 @@ def found(home: Path, *, port: int, start: datetime, hub_database: str = "") -> 
     _people_of(world, (HUB, HOSPITAL.member))
     for number, clinic in enumerate(CLINICS, start=1):
         _join(world, clinic, port=port + number, guard=guard)
-    for node in (hub, *world.clinics.values()):
+    if mirror:
+        world.people = (*PEOPLE, INSPECTOR)
+        _join(world, REGULATOR, port=port + 1 + len(CLINICS), guard=guard, role=NodeRole.MIRROR)
+    for node in (hub, *world.beside.values()):
         _confirm_keys(world, node)
     world.settle()
     _sign_in(world)
@@ -190,8 +202,15 @@ def _told(one: Place, services: tuple[str, ...] = ()) -> dict[str, object]:
     }
 
 
-def _join(world: DemoWorld, clinic: Place, *, port: int, guard: Path) -> None:
-    """Invite a clinic and join it as its own installation would."""
+def _join(
+    world: DemoWorld,
+    clinic: Place,
+    *,
+    port: int,
+    guard: Path,
+    role: NodeRole = NodeRole.WORKSTATION,
+) -> None:
+    """Invite a member and join it as its own installation would."""
     cable = Cable()
     cable.hub = world.hub
     hub, clock = world.hub, world.clock
@@ -203,6 +222,7 @@ def _join(world: DemoWorld, clinic: Place, *, port: int, guard: Path) -> None:
             door=setup.door_of(hub),
             member=clinic.member,
             told=_told(clinic),
+            kind="regulator" if role is NodeRole.MIRROR else "clinic",
             now=clock.now(),
         )
     patient = _Patient(world)
@@ -220,9 +240,10 @@ def _join(world: DemoWorld, clinic: Place, *, port: int, guard: Path) -> None:
             pause=patient.pause,
         ),
         own={"port": port, "guard_dir": str(guard), "sync_period_s": "1"},
+        role=role,
     )
     settings = Settings.read(world.home / clinic.member)
-    world.clinics[clinic.member] = wiring.build(settings, clock=clock, link=cable)
+    world.beside[clinic.member] = wiring.build(settings, clock=clock, link=cable)
     world.cables[clinic.member] = cable
     world.settle()
     _people_of(world, (clinic.member,))
@@ -245,7 +266,7 @@ def _people_of(world: DemoWorld, members: tuple[str, ...]) -> None:
     """First accounts by one-time links, then the colleagues whom they add."""
     for member in members:
         first, *others = sorted(
-            (one for one in PEOPLE if one.member == member),
+            (one for one in world.people if one.member == member),
             key=lambda one: Role.MEMBER_ADMIN not in one.roles,
         )
         node = world.node_of(member)
@@ -282,7 +303,7 @@ def _choose_password(world: DemoWorld, node: Node, one: Person, token: str) -> N
 
 def _sign_in(world: DemoWorld) -> None:
     """Everybody signs in again: a key counts from the sign-in after its index."""
-    for one in PEOPLE:
+    for one in world.people:
         node = world.node_of(one.member)
         with node.database.write() as session:
             world.actors[one.login] = accounts.sign_in(
@@ -313,7 +334,7 @@ def _name_witnesses(world: DemoWorld) -> None:
 def _confirm_keys(world: DemoWorld, node: Node) -> None:
     """Each member's head confirms the keys of its people under the seal."""
     for member in sorted(node.identities.members):
-        head = next(one for one in PEOPLE if one.member == member and Role.HEAD in one.roles)
+        head = next(one for one in world.people if one.member == member and Role.HEAD in one.roles)
         actor = world.actors[head.login]
         upload = world.consortium_seal() if member == HUB else None
         with node.database.write() as session:

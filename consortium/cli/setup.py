@@ -19,7 +19,7 @@ from consortium.kernel.system import write_durably
 from consortium.members import setup
 from consortium.members.keyring import Keyring
 from consortium.members.recovery import Recovery
-from consortium.settings import Settings
+from consortium.settings import NodeRole, Settings
 from consortium.upkeep.revisions import migrate
 from consortium.words import say
 
@@ -108,9 +108,10 @@ def init(home: Path, plan: Path, *, seal_file: Path, recovery: Path | None) -> N
 
 def join(
     home: Path, url: str, code: str, *, port: int, passphrase_file: Path | None,
-    recovery: Path | None,
+    recovery: Path | None, role: NodeRole = NodeRole.WORKSTATION,
 ) -> None:  # fmt: skip
-    """Join with an invitation; prints the first account's link."""
+    """Join with an invitation, its code asked for if need be; prints the first account's link."""
+    code = code or typer.prompt(say("cli.code", language()), err=True)
     if passphrase_file is not None:
         passphrase = passphrase_file.read_text(encoding="utf-8").strip()
     else:
@@ -118,7 +119,7 @@ def join(
             say("cli.passphrase", language()), hide_input=True, confirmation_prompt=True, err=True
         )
     joined = setup.join(
-        home, url, code, passphrase=passphrase, means=means(recovery), own={"port": port}
+        home, url, code, passphrase=passphrase, means=means(recovery), own={"port": port}, role=role
     )
     typer.echo(f"member {joined.member} {joined.index}")
     typer.echo(f"first {joined.member} http://127.0.0.1:{port}{joined.link.path}")

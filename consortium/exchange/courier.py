@@ -240,6 +240,8 @@ class Courier:
             page = replies.page(body)
             self._compare_clocks(page.time_ms)
             self.witnessing.told(page)
+            with self.database.read() as session:
+                page = self.inbox.within(session, page)
             idle = seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks)
             if idle and not old:
                 return taken

@@ -31,6 +31,7 @@ from consortium.exchange.limits import (
     PUSH_MAX_BYTES,
     PUSH_MAX_EXCHANGES,
 )
+from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.requests import ANSWER, Elsewhere, Requests
 from consortium.exchange.tables import ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
@@ -62,8 +63,10 @@ _CODES = {"blob.damaged": 422, "fhir.control": 422}
 
 
 class HubDesk:
-    """Answers nodes. `more` are handlers of other rooms for their own paths (joining, keys).
+    """Answers nodes.
 
+    `more` are handlers of other rooms for their own paths (joining, keys); `mirrors` gives out the
+    whole ledger to whoever may have it, nobody where it is None.
     `process` is the number of this web process, `peer` the way to the others.
     """
 
@@ -79,6 +82,7 @@ class HubDesk:
         more: Mapping[str, Handler],
         process: int = 0,
         peer: "Peer | None" = None,
+        mirrors: MirrorPages | None = None,
     ) -> None:
         self._database = database
         self._admission = admission
@@ -89,11 +93,13 @@ class HubDesk:
         self._requests = Requests(process)
         self._peer = peer
         self._heads = HeadsTold()
+        self._mirrors = mirrors
         self._paths: dict[str, Handler] = {
             "/sync/hello": self._hello,
             "/sync/push": self._push,
             "/sync/pull": self._pull,
             "/sync/query": self._query,
+            "/sync/mirror": self._mirror,
             "/blobs": self._blob,
             **more,
         }
@@ -235,6 +241,18 @@ class HubDesk:
             "receipts": {str(index): b64(raw) for index, raw in found.items()},
             "acks": {name.partition(":")[2]: value["index"] for name, value in acks.items()},
         }
+
+    def _mirror(self, body: bytes) -> Reply:
+        with self._database.read() as session:
+            [raw] = unframe(body, most=1) or [b""]
+            node, member, statement = self._requests.check(
+                session, "/sync/mirror", raw, b"", now=self._clock.now()
+            )
+            if self._mirrors is None:
+                raise missing("sync.path")
+            start = _number(statement, "from")
+            parts = self._mirrors.page(session, member=member, node=node, start=start)
+        return Reply(200, frames(parts), {"content-type": "application/octet-stream"})
 
     def _query(self, body: bytes) -> Reply:
         with self._database.read() as session:

@@ -4,9 +4,9 @@ PROTOCOL 1 ("Shared state", who runs `judge` and `step`) and 4 (recipient's own 
 is taken in one transaction: inbox row, shared state, local rows, cursor.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy.exc import DataError, IntegrityError
@@ -30,6 +30,7 @@ from consortium.exchange.kinds import ExchangeKind, Opened, Registry, placed
 from consortium.exchange.objections import QUIET, dispute, refuse_body
 from consortium.exchange.outbox import Post, holds
 from consortium.exchange.received import Entry, FeedBroken, Item, read, row_of
+from consortium.exchange.replies import Page
 from consortium.exchange.settling import take_back
 from consortium.exchange.state import Held
 from consortium.exchange.tables import FeedCursorRow
@@ -74,13 +75,31 @@ class Inbox:
     """Takes the feeds of the local members.
 
     Args:
-        folds: False at the hub, whose admission has folded shared state already.
+        folds: False at the hub, whose admission has folded shared state already, and at a mirror,
+            whose replay has.
+        upto: at a mirror, how many entries its replay has taken; none beyond is looked at.
     """
 
-    def __init__(self, registry: Registry, post: Post, *, folds: bool) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        post: Post,
+        *,
+        folds: bool,
+        upto: Callable[[Session], int] | None = None,
+    ) -> None:
         self._registry = registry
         self._post = post
         self._folds = folds
+        self._upto = upto
+
+    def within(self, session: Session, page: Page) -> Page:
+        """Of a page only the entries that may be taken now; the rest comes again."""
+        if self._upto is None or not page.items or page.items[-1].index < self._upto(session):
+            return page
+        size = self._upto(session)
+        items = [item for item in page.items if item.index < size]
+        return replace(page, items=items, running="", more=False)
 
     def cursor(self, session: Session, member: str) -> FeedCursorRow:
         """Where a local member stands in its feed."""

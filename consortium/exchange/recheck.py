@@ -62,6 +62,8 @@ def shown(session: Session, registry: Registry, start: int, *, limit: int) -> li
 
     They end before the first that is not there.
     """
+    if limit <= 0:
+        return []
     entries = [
         one
         for index, one in enumerate(journal.entries(session, start, limit=min(limit, BATCH_MAX)))

@@ -17,6 +17,8 @@ class Role(StrEnum):
     CONSORTIUM_ADMIN = "consortium_admin"
     HEAD = "head"
     MEMBER_ADMIN = "member_admin"
+    REGULATOR = "regulator"
+    """Reads ledger, members, contracts and alarms at a mirror; writes nothing."""
 
 
 PATIENT_READERS: Final = (Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK)

@@ -30,6 +30,7 @@ __all__ = [
     "NewLeaf",
     "Timekeeper",
     "append",
+    "begun",
     "confirm_clock",
     "copy",
     "create",
@@ -82,9 +83,14 @@ def create(session: Session) -> None:
     Raises:
         Refusal: `ledger.exists`.
     """
-    if session.scalar(select(HEAD.id)) is not None:
+    if begun(session):
         raise conflict("ledger.exists")
     session.execute(insert(HEADS).values(id=1, size=0, last_ms=0))
+
+
+def begun(session: Session) -> bool:
+    """Whether a ledger was begun here."""
+    return session.scalar(select(HEAD.id)) is not None
 
 
 def lock_head(session: Session) -> Head:

@@ -18,14 +18,25 @@ from sqlalchemy.orm import Session
 
 from chain import checkpoint, merkle, note
 from chain.checkpoint import Checkpoint
+from chain.encoding import b64
 from chain.errors import ChainError
 from consortium.kernel.database import Database
-from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
 from consortium.ledger import store, tilework
+from consortium.ledger.policies import read_policy
 from consortium.ledger.store import Entry, Published, TileHashes, damaged
 from consortium.ledger.tilework import Edge
 
-__all__ = ["Guard", "LogSigner", "Published", "check_tail", "latest", "publish"]
+__all__ = [
+    "Guard",
+    "LogSigner",
+    "Published",
+    "adopt",
+    "check_tail",
+    "covering",
+    "latest",
+    "publish",
+]
 
 LEAVES_MAX = 16_384
 """Most leaves between two checkpoints: bounds the memory of one round."""
@@ -78,6 +89,51 @@ def publish(
     published = _signed(Checkpoint(signer.origin, end, root), signer, now=now)
     guard.checkpoint(end, root)
     return _store(database, published, rows, previous=base.size)
+
+
+def adopt(
+    session: Session, note: bytes, *, policy_bytes: bytes, now: datetime
+) -> Published | Refusal:
+    """At a mirror: take the log's checkpoint for its own leaves, if they have the root that it has.
+
+    A refusal is given as a value: what was written in this transaction stays the caller's business.
+
+    Args:
+        session: the transaction in which tiles and checkpoint are written.
+        note: the checkpoint as signed, of a size that this database has leaves for.
+
+    Returns:
+        The checkpoint as kept (one of a size that is kept already changes nothing), or a Refusal:
+        `ledger.note` with `reason` (no log key of the policy signed it), `ledger.other_root` with
+        `size`, `signed` and `found` (base64), when the leaves have another root.
+
+    Raises:
+        Refusal: `ledger.damaged` when the database no longer holds what it must.
+    """
+    try:
+        head = read_policy(policy_bytes).examine(note).checkpoint
+    except ChainError as fault:
+        return invalid("ledger.note", reason=fault.code)
+    base = _base(session)
+    published = Published(head.size, head.root, note, now)
+    if head.size <= base.size:
+        return published
+    fresh = store.leaves(session, base.size, head.size - base.size)
+    root, rows = _grow(base, fresh, end=head.size)
+    if root != head.root:
+        return conflict("ledger.other_root", size=head.size, signed=b64(head.root), found=b64(root))
+    store.put_checkpoint(session, published, previous=base.size)
+    store.put_tiles(session, rows)
+    return published
+
+
+def covering(session: Session, *, after: int, end: int) -> Published | None:
+    """The largest checkpoint with a size over `after` and at most `end`."""
+    found = store.checkpoints(session, after, end)
+    if not found:
+        return None
+    last = found[-1]
+    return Published(last.size, last.root, last.note, last.published_at)
 
 
 def latest(session: Session) -> Published | None:

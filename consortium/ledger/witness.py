@@ -158,6 +158,12 @@ def _put(session: Session, view: View, *, fresh: bool) -> None:
         session.execute(update(SeenRow).where(SeenRow.origin == view.origin).values(**values))
 
 
+def accuse(session: Session, code: str, *, offered: bytes, now: datetime) -> None:
+    """Keep a signed checkpoint that does not fit this node's own copy, beside the view it has."""
+    view = checkpoint_view(session)
+    keep(session, Evidence(code, view.note if view is not None else b"", offered, (), now))
+
+
 def view_for_update(session: Session, origin: str) -> View | None:
     """What this node has seen of a log, locked until the transaction ends."""
     row = session.execute(

@@ -1,4 +1,4 @@
-"""`workstation join`: a clinic's machine becomes a node of its member (PROTOCOL 2)."""
+"""`workstation join`, `mirror`: a machine becomes a node of its member (PROTOCOL 2)."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from consortium import settings as node_settings
 from consortium.kernel.errors import Refusal, RefusalKind, conflict
+from consortium.ledger import journal
 from consortium.members import codes, joining, model, people
 from consortium.members.joining import Address, Offer, Request
 from consortium.members.keys import KeyFolder
@@ -29,7 +30,7 @@ _PAUSE_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A workstation that is a node of its member now."""
+    """A machine that is a node of its member now."""
 
     member: str
     name: str
@@ -47,6 +48,7 @@ def join(
     fingerprint: str = "",
     own: Mapping[str, str | int] | None = None,
     wait_s: float = WAIT_S,
+    role: NodeRole = NodeRole.WORKSTATION,
 ) -> Joined:
     """Join with an invitation's address and code; may be run again after any cut.
 
@@ -55,11 +57,13 @@ def join(
         url: the invitation's address, with the fingerprint behind `#`.
         passphrase: closes the member's seal; signs the charter once.
         own: settings of this node (port, host, language).
+        role: what this machine becomes; a mirror begins its copy of the ledger here.
 
     Raises:
         Refusal: `members.home_exists`, `members.fingerprint`, `members.code_*`,
             `members.passphrase_short`, `members.not_yet` when the hub has not answered in time:
-            run it again.
+            run it again; `members.other_kind` for an invitation of a clinic where a mirror is
+            meant, or of a regulator where it is not.
     """
     where = joining.address(url, fingerprint)
     earlier, typed = joining.remembered(home), codes.parse(code)
@@ -70,14 +74,16 @@ def join(
     link = means.link_to(where.url)
     patience = _Patience(means.pause, wait_s)
     if earlier is None:
-        earlier = _prepare_keys(home, link, where, typed, passphrase, means)
+        earlier = _prepare_keys(home, link, where, typed, passphrase, means, role)
     offer, asked = earlier
     index = _until_on_ledger(link, offer, asked, patience)
-    settings = _settle_in(home, where, own or {})
+    settings = _settle_in(home, where, {"role": role.value, **(own or {})})
     means.prepare(settings)
     node = means.build(settings)
     try:
         begin_guards(node)
+        if role is NodeRole.MIRROR:
+            _begin_copy(node)
         _sign_in_turn(node, home, offer.member, passphrase, patience)
         first = _first_link(node, offer)
     finally:
@@ -87,13 +93,21 @@ def join(
 
 
 def _prepare_keys(
-    home: Path, link: Link, where: Address, code: codes.Code, passphrase: str, means: Means
+    home: Path,
+    link: Link,
+    where: Address,
+    code: codes.Code,
+    passphrase: str,
+    means: Means,
+    role: NodeRole,
 ) -> tuple[Offer, Request]:
     key = code.key()
     try:
         offer = joining.ask_offer(link, code=code, key=key, expected=where.fingerprint)
     except LinkDown:
         raise Refusal(RefusalKind.UNAVAILABLE, "members.no_link") from None
+    if (offer.kind == model.REGULATOR) is not (role is NodeRole.MIRROR):
+        raise conflict("members.other_kind")
     own_folder(home)
     made = joining.make_keys(
         KeyFolder(home),
@@ -127,13 +141,19 @@ def _until_on_ledger(link: Link, offer: Offer, asked: Request, patience: "_Patie
 def _settle_in(home: Path, where: Address, own: Mapping[str, str | int]) -> Settings:
     document = (home / joining.CHARTER_FILE).read_bytes()
     values: dict[str, str | int] = {
-        "role": NodeRole.WORKSTATION.value,
         "hub_url": where.url,
         "origin": joining.origin_of(document),
         **own,
     }
     node_settings.save(home, **values)
     return Settings.read(home)
+
+
+def _begin_copy(node: SetupNode) -> None:
+    """An empty ledger, once: it is never begun again by serving, whatever has become of it."""
+    with node.database.write() as session:
+        if not journal.begun(session):
+            journal.create(session)
 
 
 def _sign_in_turn(

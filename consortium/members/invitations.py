@@ -56,6 +56,7 @@ class Invitation:
     """A new invitation; the code is shown once and not kept."""
 
     member: str
+    kind: str
     address: str
     fingerprint: str
     expires_at: datetime
@@ -64,7 +65,8 @@ class Invitation:
     @property
     def command(self) -> str:
         """What is typed at the new machine."""
-        return f"consortium workstation join {self.address} {self.code}"
+        verb = "mirror" if self.kind == model.REGULATOR else "workstation join"
+        return f"consortium {verb} {self.address} {self.code}"
 
     def qr(self) -> str:
         """Address and code as an SVG picture."""
@@ -79,14 +81,18 @@ def invite(
     told: Mapping[str, Any],
     now: datetime,
     member: str = "",
+    kind: str = "clinic",
 ) -> Invitation:
-    """Invite a clinic under a new member id, or again under one that has not joined.
+    """Invite a clinic or a regulator under a new member id, or again one that has not joined.
 
     Raises:
-        Refusal: `members.details` with the field, `members.member_id`, `members.member_known`.
+        Refusal: `members.details` with the field, `members.member_id`, `members.member_known`,
+            `members.kind` for a kind that nobody is invited as.
     """
     actor.require(Role.CONSORTIUM_ADMIN)
-    return new(session, door=door, member=member, kind="clinic", told=told, by=actor.user, now=now)
+    if kind not in model.INVITED_KINDS:
+        raise invalid("members.kind")
+    return new(session, door=door, member=member, kind=kind, told=told, by=actor.user, now=now)
 
 
 def new(
@@ -124,7 +130,7 @@ def new(
     )
     store.replace_invitation(session, row)
     audit.record(session, actor=by, action="members.invited", subject=f"member:{member}", now=now)
-    return Invitation(member, door.address, door.fingerprint, row.expires_at, code.text)
+    return Invitation(member, kind, door.address, door.fingerprint, row.expires_at, code.text)
 
 
 def answer(session: Session, raw: bytes, *, door: Door, post: Post, now: datetime) -> bytes:

@@ -25,9 +25,13 @@ CHARTER = "charter:"
 CONSORTIUM = "consortium"
 """The member id of the consortium itself, whose unattended kinds the hub's node signs."""
 KEYS_MAX = 32
-MEMBER_KINDS = (CONSORTIUM, "lead", "clinic")
+REGULATOR = "regulator"
+"""The kind of a member that keeps a mirror: it may have the whole ledger with all facts."""
+MEMBER_KINDS = (CONSORTIUM, "lead", "clinic", REGULATOR)
 WITNESSING = frozenset(MEMBER_KINDS) - {CONSORTIUM, "lead"}
 """Kinds of members whose nodes cosign the log: all that live outside of the hub's installation."""
+INVITED_KINDS = ("clinic", REGULATOR)
+"""What a consortium invites others as; the lead hospital and the consortium found it."""
 INVITED, JOINED = "invited", "joined"
 
 FIELDS = {
@@ -379,12 +383,15 @@ def roles_of(kind: str) -> frozenset[Role]:
     """The roles that people of a member may have; an unknown kind has the hospitals'."""
     if kind == CONSORTIUM:
         return frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN})
-    return frozenset(Role) - {Role.CONSORTIUM_ADMIN}
+    if kind == REGULATOR:
+        return frozenset({Role.REGULATOR, Role.HEAD, Role.MEMBER_ADMIN})
+    return frozenset(Role) - {Role.CONSORTIUM_ADMIN, Role.REGULATOR}
 
 
 FIRST_ROLES = {
     CONSORTIUM: frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.MEMBER_ADMIN}),
     "lead": frozenset({Role.HEAD, Role.MEMBER_ADMIN}),
     "clinic": frozenset({Role.HEAD, Role.MEMBER_ADMIN}),
+    REGULATOR: frozenset({Role.REGULATOR, Role.HEAD, Role.MEMBER_ADMIN}),
 }
 """Roles of the first account of a new member."""

@@ -41,6 +41,7 @@ def _told(
 
 Told = Annotated[dict[str, Any], Depends(_told)]
 """A directory entry as a form holds it."""
+_BLANK = ("name_zh", "name_en", "phone", "address", "member")
 _OFFICE = (Role.MEMBER_ADMIN, Role.HEAD, Role.CONSORTIUM_ADMIN)
 
 
@@ -79,8 +80,9 @@ def invite(
     now: Now,
     told: Told,
     member: Annotated[str, Form(max_length=31)] = "",
+    kind: Annotated[str, Form(max_length=16)] = "clinic",
 ) -> Response:
-    """Invite a clinic; the answer shows the code, once, with a QR."""
+    """Invite a clinic or a regulator; the answer shows the code, once, with a QR."""
     try:
         made = invitations.invite(
             session,
@@ -88,10 +90,11 @@ def invite(
             door=setup.door_of(node),
             told=told,
             member=member.strip(),
+            kind=kind,
             now=now,
         )
     except Refusal as refusal:
-        given = {**told, "member": member}
+        given = {**told, "member": member, "kind": kind}
         return _page(request, session, node=node, actor=actor, refusal=refusal, given=given)
     return render(
         request,
@@ -131,6 +134,12 @@ def _page(
     mine = directory.find(session, actor.member)
     with written(look_of(request)):
         view: Refused | None = refused(refusal) if refusal is not None else None
+        kinds = [
+            Option("clinic", t("web.members.kind_clinic")),
+            Option(
+                "regulator", t("web.members.kind_regulator"), t("web.members.invite_kind_regulator")
+            ),
+        ]
         services = [Option(code, t(f"contract.service.{code}")) for code in SERVICES]
     return render(
         request,
@@ -139,10 +148,11 @@ def _page(
         status=STATUS[refusal.kind] if refusal is not None else 200,
         members=directory.members(session),
         services=services,
+        kinds=kinds,
         own=own or mine,
         may_tell=mine is not None and mine.state == "joined" and actor.may(*_OFFICE),
         may_invite=node.settings.role is NodeRole.HUB and actor.may(Role.CONSORTIUM_ADMIN),
-        given=given or dict.fromkeys(("name_zh", "name_en", "phone", "address", "member"), ""),
+        given=given or {**dict.fromkeys(_BLANK, ""), "kind": "clinic"},
         refusal=view,
         has_words=words.known,
     )

@@ -15,15 +15,19 @@ from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.hubdesk import Handler, HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
+from consortium.exchange.mirror import Mirror
+from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.jobs.lease import LEASE
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
+from consortium.ledger import journal
 from consortium.ledger.keys import load_log_keys
 from consortium.ledger.signing import remote_log_key
 from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
+from consortium.members.model import REGULATOR
 from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
 from consortium.settings import NodeRole, Settings
@@ -134,6 +138,7 @@ def _hub(node: Node) -> Hub:
         more=_joining(node),
         process=process,
         peer=peers.call,
+        mirrors=MirrorPages(node.registry, REGULATOR),
     )
     address = node.settings.log_signer
     log = remote_log_key(address) if address else load_log_keys(node.settings.home)
@@ -159,19 +164,28 @@ def _connect(node: Node, given: Link | None) -> None:
     """A courier and a caller for each local member."""
     link = given or _link_of(node)
     node.link = link
+    mirrors = node.settings.role is NodeRole.MIRROR
     for member, identity in node.identities.by_member.items():
         node.callers[member] = Caller(identity, link, node.clock)
         node.couriers[member] = Courier(
             database=node.database,
             identity=identity,
             post=node.post,
-            inbox=Inbox(node.registry, node.post, folds=node.hub is None),
+            inbox=Inbox(
+                node.registry,
+                node.post,
+                folds=node.hub is None and not mirrors,
+                upto=journal.size if mirrors else None,
+            ),
             caller=Caller(identity, link, node.clock),
             store=node.store,
             clock=node.clock,
             wake=node.wake,
             policy=node.policy,
         )
+        if mirrors:
+            own = Caller(identity, link, node.clock)
+            node.mirror = Mirror(node.database, node.registry, own, node.policy)
 
 
 def _schedulers(node: Node) -> tuple[Scheduler, ...]:

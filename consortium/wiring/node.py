@@ -17,6 +17,7 @@ from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
 from consortium.exchange.kinds import Registry
 from consortium.exchange.links import LinkState
+from consortium.exchange.mirror import Mirror
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.witnessing import Witnessing
@@ -66,6 +67,7 @@ class Node:
     post: Post
     policy: bytes
     hub: Hub | None = None
+    mirror: Mirror | None = None
     couriers: dict[str, Courier] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
     schedulers: tuple[Scheduler, ...] = ()
@@ -89,6 +91,11 @@ class Node:
     def desk(self) -> HubDesk | None:
         return self.hub.desk if self.hub is not None else None
 
+    @property
+    def keeps_ledger(self) -> bool:
+        """Whether the whole ledger is kept here: at the hub and at a mirror."""
+        return self.hub is not None or self.mirror is not None
+
     def link_state(self, member: str) -> LinkState:
         """How the link of a local member's courier is."""
         return self.couriers[member].state
@@ -100,9 +107,12 @@ class Node:
     def sync(self, now: datetime) -> int:
         """Run every courier once; gives how many exchanges were moved.
 
-        One member's fault is raised after the others have had their turn.
+        One member's fault is raised after the others have had their turn. A mirror replays first:
+        only what it has replayed is taken from its feed.
         """
         moved, faults = 0, []
+        if self.mirror is not None:
+            moved += self.mirror.run_once(now)
         for courier in self.couriers.values():
             try:
                 done = courier.run_once(now)
@@ -110,6 +120,8 @@ class Node:
                 faults.append(fault)
                 continue
             moved += done.pushed + done.pulled
+            if self.mirror is not None and self.mirror.trouble:
+                courier.state.trouble = self.mirror.trouble
         if faults:
             raise faults[0]
         return moved

@@ -20,11 +20,12 @@ def start_checks(node: Node) -> Mapping[str, str]:
             member: restored.check_at_start(session, identity)
             for member, identity in node.identities.by_member.items()
         }
-    if node.hub is not None:
+    if node.keeps_ledger:
         with node.database.read() as session:
             publisher.check_tail(session)
             size = journal.size(session)
-        refuse_behind_guard(size, node.hub.guard.size())
+        if node.hub is not None:
+            refuse_behind_guard(size, node.hub.guard.size())
     return {member: reason for member, reason in reasons.items() if reason}
 
 

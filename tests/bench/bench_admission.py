@@ -126,7 +126,7 @@ def _in_process(folder: Path, name: str, url: str) -> Iterator[Measure]:
         hub = world.hub.hub
         if hub is None:
             raise ValueError("the demo's hub is a hub")
-        sender = Referrals(world.clinics[SHIQIAO], contract)
+        sender = Referrals(world.beside[SHIQIAO], contract)
         batches = [sender.next(BATCH, now=world.clock.now()) for _ in range(_IN_PROCESS)]
         supply = iter(batches)
 

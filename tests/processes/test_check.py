@@ -12,7 +12,8 @@ from tests.processes.conftest import command, ledger_size
 pytestmark = pytest.mark.process
 
 FIELDS = [
-    "journeys", "exchanges", "leaves", "refused", "receipts_checked", "killed_at", "seconds",
+    "journeys", "exchanges", "leaves", "refused", "receipts_checked", "replayed", "differences",
+    "killed_at", "seconds",
 ]  # fmt: skip
 
 
@@ -29,6 +30,7 @@ def test_the_three_journeys_hold_through_cuts_and_kills(tmp_path: Path) -> None:
     assert line["exchanges"] == line["leaves"] > 100
     assert line["refused"] == 1
     assert line["receipts_checked"] > line["leaves"]
+    assert (line["replayed"], line["differences"]) == (line["leaves"], 0)
     assert line["seconds"] < 120
 
 

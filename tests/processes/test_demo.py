@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from consortium.cli.check_http import Browser
-from consortium.cli.demo_people import PEOPLE
+from consortium.cli.demo_people import INSPECTOR, PEOPLE
 from tests.processes.conftest import answers, command, ledger_size, started, wait_for
 
 pytestmark = pytest.mark.process
 
-NODES = 3
+NODES = 4
 SIGN_INS_S = 20.0
 
 
-def test_the_demo_starts_goes_on_with_its_folder_and_stops_all_three(
+def test_the_demo_starts_goes_on_with_its_folder_and_stops_all_four(
     tmp_path: Path, port: int
 ) -> None:
     home, log = tmp_path / "demo", tmp_path / "demo.log"
@@ -66,7 +66,7 @@ def _all_answer(port: int, process: "subprocess.Popen[bytes]", log: Path) -> Non
 
 def _tells_everybody(log: Path, port: int) -> None:
     end = time.monotonic() + SIGN_INS_S
-    while not all(one.password in log.read_text() for one in PEOPLE):
+    while not all(one.password in log.read_text() for one in (*PEOPLE, INSPECTOR)):
         assert time.monotonic() < end, log.read_text()
         time.sleep(0.1)
     told = log.read_text()
@@ -76,8 +76,8 @@ def _tells_everybody(log: Path, port: int) -> None:
 
 
 def _everybody_signs_in(port: int) -> None:
-    places = {"shiqiao": 1, "yunling": 2}
-    for one in PEOPLE:
+    places = {"shiqiao": 1, "yunling": 2, "weijian": 3}
+    for one in (*PEOPLE, INSPECTOR):
         browser = Browser(port + places.get(one.member, 0))
         browser.sign_in(one.login, one.password)
         assert one.name in browser.get("/").text

@@ -91,7 +91,7 @@ def prepare(home: Path, port: int, hub_database: str) -> tuple[str, ...]:
         story.publish_week(SERVICE, SessionKind.TELECONSULT, half_day(days, 8, 8))
         world.clock.pass_to(now)
         world.settle()
-        node = world.clinics[SHIQIAO]
+        node = world.beside[SHIQIAO]
         with node.database.read() as session:
             free = scheduling.free(
                 session, node.post, member=SHIQIAO, service=SERVICE,

@@ -29,6 +29,9 @@ from consortium.fhir.message import Message
 from consortium.kernel.database import Base
 from consortium.kernel.errors import Refusal, conflict, invalid
 
+MIRROR = "watch"
+"""The member that is a regulator, in worlds where it is one of the clinics."""
+
 
 class TakenRow(Base):
     """What `apply` did, so that a test sees once from never and from twice."""
@@ -119,6 +122,7 @@ class Seed(_Told):
             member = rest.removesuffix("-1")
             return _key(member, facts["nodes"][member], start=HERE)
         value = {"state": "joined", "sealing": facts["sealing"][rest], "recovery": ""}
+        value["kind"] = "regulator" if rest == MIRROR else "clinic"
         if rest in facts.get("witnesses", {}):
             value["witnesses"] = {f"{rest}-1": f"{rest}-w"}
         return value

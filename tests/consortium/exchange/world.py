@@ -22,6 +22,7 @@ from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import Registry
 from consortium.exchange.links import Done
+from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.outbox import Draft, Post, Queued
 from consortium.exchange.sealing import new_identity
 from consortium.fhir import message as messages
@@ -214,6 +215,7 @@ class World:
             self.hub_database, self.admission, clock=self.clock, hub=self.identities[HUB],
             store=BlobStore(self.folder / HUB / "blobs"),
             queries={one.name: one for one in heads_kind.QUERIES}, more={},
+            mirrors=MirrorPages(self.registry, "regulator"),
         )  # fmt: skip
         for name, member in self.members.items():
             seed = random.Random(self.rng.random())

@@ -1,0 +1,119 @@
+"""A mirror takes the whole published ledger from its hub and replays it (PROTOCOL 4, 5).
+
+Each page is replayed and hashed before it is kept: where its root is not the one that the log
+signed, nothing of it is, and the signed checkpoint stands as evidence. What the replay finds is
+kept with its alarm, and the ledger is followed all the same. Any cut only means asking again.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from consortium.exchange import replay
+from consortium.exchange.caller import Caller
+from consortium.exchange.envelope import unframe
+from consortium.exchange.kinds import Registry
+from consortium.exchange.limits import BATCH_MAX
+from consortium.exchange.replay import Finding, Replay, Shown
+from consortium.exchange.tables import MarkRow
+from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
+from consortium.ledger import journal, policies, publisher, witness
+from consortium.ports import LinkDown
+
+_HALTED = "alarm:replay"
+"""The mark of a replay that cannot go on: its value says why (`leaf`, `again`, `newer`, `root`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    entries: list[Shown]
+    checkpoint: bytes
+
+
+@dataclass(slots=True)
+class Mirror:
+    """Follows the ledger.
+
+    Args:
+        policy: text of the tlog-policy pinned at joining; the one in force follows from it.
+
+    `trouble` is a stable code while something is wrong: `replay.leaf`, `replay.again`,
+    `replay.newer`, `replay.root`, or the hub's own; empty when all is well.
+    """
+
+    database: Database
+    registry: Registry
+    caller: Caller
+    policy: bytes
+    trouble: str = ""
+
+    def run_once(self, now: datetime) -> int:
+        """Take whatever is published; gives how many entries. Never raises for a cut."""
+        taken = 0
+        try:
+            while True:
+                page = self._ask()
+                count, whole = self._take(page, now) if page.entries else (0, True)
+                taken += count
+                if not whole or not page.entries:
+                    return taken
+        except LinkDown:
+            self.caller.forget()
+        except Refusal as refusal:
+            self.trouble = refusal.code
+        return taken
+
+    def _ask(self) -> _Page:
+        with self.database.read() as session:
+            size = journal.size(session)
+        answer = self.caller.request("/sync/mirror", [], **{"from": size})
+        try:
+            raw, *parts = unframe(answer, most=3 * BATCH_MAX + 1)
+            meta = orjson.loads(raw)
+            has = [int(one) for one in meta["has"]]
+            # a leaf, facts and a body for each, or it is no answer of a hub
+            each = zip(has, parts[::3], parts[1::3], parts[2::3], strict=True)
+            entries = [
+                Shown(leaf, facts if one & 1 else None, body if one & 2 else None)
+                for one, leaf, facts, body in each
+            ]
+            return _Page(entries, str(meta["checkpoint"]).encode())
+        except (Refusal, ValueError, KeyError, TypeError) as odd:
+            raise LinkDown("no answer of a hub") from odd
+
+    def _take(self, page: _Page, now: datetime) -> tuple[int, bool]:
+        """Replay a page; gives how many entries were kept, and whether more can follow."""
+        with self.database.write() as session:
+            first = journal.size(session)
+            taken = Replay(session, self.registry, open_bodies=True).take(page.entries)
+            halted = taken.halted
+            if not halted and page.checkpoint:
+                policy = policies.in_force(session, self.policy)
+                kept = publisher.adopt(session, page.checkpoint, policy_bytes=policy, now=now)
+                if isinstance(kept, Refusal):
+                    session.rollback()
+                    return self._refused(kept, page.checkpoint, first + taken.count, now)
+            replay.keep(session, taken.findings, now=now)
+            self._mark(halted)
+            if halted:
+                session.merge(MarkRow(name=_HALTED, value=halted))
+            elif (mark := session.get(MarkRow, _HALTED)) is not None:
+                session.delete(mark)
+        return taken.count, not halted
+
+    def _refused(self, refusal: Refusal, note: bytes, size: int, now: datetime) -> tuple[int, bool]:
+        """Nothing of the page is kept but what speaks against it."""
+        if refusal.code != "ledger.other_root":
+            raise refusal  # not signed as the policy asks: anyone can make such a file
+        said, found = str(refusal.facts["signed"]), str(refusal.facts["found"])
+        with self.database.write() as session:
+            witness.accuse(session, refusal.code, offered=note, now=now)
+            replay.keep(session, [Finding(size - 1, "root", "", said, found)], now=now)
+            session.merge(MarkRow(name=_HALTED, value="root"))
+        self._mark("root")
+        return 0, False
+
+    def _mark(self, halted: str) -> None:
+        self.trouble = f"replay.{halted}" if halted else ""
