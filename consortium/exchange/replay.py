@@ -179,7 +179,7 @@ class Replay:
         if one.kind is None:
             return "newer"
         if not one.shown and one.misfit is None and outcome_of(view.verdict)[1][:1] == (_BODY,):
-            one.misfit, one.facts = invalid(_BODY), {}
+            one.misfit, one.facts = invalid("exchange.body"), {}
         return _Read(index, shown.leaf, view.time_ms, view.verdict, one, one.kind)
 
     # ------------------------------------------------------------ judging

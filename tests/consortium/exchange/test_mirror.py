@@ -123,7 +123,7 @@ def test_what_is_not_signed_yet_is_not_taken(watch: Watch) -> None:
     assert watch.run() == 0
     assert watch.size() == before
     watch.world.publish()
-    assert watch.run() == 1
+    assert watch.run() == watch.size() - before > 0
 
 
 def test_a_wrong_verdict_is_named_raises_an_alarm_and_stops_nothing(
