@@ -99,7 +99,7 @@ class Inbox:
             return page
         size = self._upto(session)
         items = [item for item in page.items if item.index < size]
-        return replace(page, items=items, running="", more=False)
+        return replace(page, items=items, running="", more=False, heads=None)
 
     def cursor(self, session: Session, member: str) -> FeedCursorRow:
         """Where a local member stands in its feed."""
