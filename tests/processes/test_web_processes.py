@@ -112,9 +112,9 @@ def served(tmp_path: Path, port: int, postgres_server: PostgresServer) -> Iterat
     clients = []
     for member in (SHIQIAO, YUNLING):
         # there is no contract: refusals are leaves as well
-        sender = Referrals(world.clinics[member], "none", member)
+        sender = Referrals(world.beside[member], "none", member)
         batches = [sender.next(BATCH, now=now) for _ in range(BATCHES)]
-        identity = world.clinics[member].identities.of(member)
+        identity = world.beside[member].identities.of(member)
         clients.append(Client(f"http://127.0.0.1:{port}", identity, batches))
     world.close()
     home = tmp_path / "world"
