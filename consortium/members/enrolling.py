@@ -62,8 +62,7 @@ def join(
     Raises:
         Refusal: `members.home_exists`, `members.fingerprint`, `members.code_*`,
             `members.passphrase_short`, `members.not_yet` when the hub has not answered in time:
-            run it again; `members.other_kind` for an invitation of a clinic where a mirror is
-            meant, or of a regulator where it is not.
+            run it again; `members.other_kind` for an invitation that does not fit the role.
     """
     where = joining.address(url, fingerprint)
     earlier, typed = joining.remembered(home), codes.parse(code)
@@ -82,8 +81,7 @@ def join(
     node = means.build(settings)
     try:
         begin_guards(node)
-        if role is NodeRole.MIRROR:
-            _begin_copy(node)
+        _begin_copy(node, role)
         _sign_in_turn(node, home, offer.member, passphrase, patience)
         first = _first_link(node, offer)
     finally:
@@ -149,10 +147,10 @@ def _settle_in(home: Path, where: Address, own: Mapping[str, str | int]) -> Sett
     return Settings.read(home)
 
 
-def _begin_copy(node: SetupNode) -> None:
-    """An empty ledger, once: it is never begun again by serving, whatever has become of it."""
+def _begin_copy(node: SetupNode, role: NodeRole) -> None:
+    """A mirror's empty ledger, once: serving never begins it again, whatever has become of it."""
     with node.database.write() as session:
-        if not journal.begun(session):
+        if role is NodeRole.MIRROR and not journal.begun(session):
             journal.create(session)
 
 
