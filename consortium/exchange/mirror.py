@@ -10,20 +10,19 @@ from datetime import datetime
 
 import orjson
 
-from consortium.exchange import replay
+from consortium.exchange import alarms, replay
 from consortium.exchange.caller import Caller
 from consortium.exchange.envelope import unframe
 from consortium.exchange.kinds import Registry
 from consortium.exchange.limits import BATCH_MAX
 from consortium.exchange.replay import Finding, Replay, Shown
-from consortium.exchange.tables import MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal, policies, publisher, witness
 from consortium.ports import LinkDown
 
-_HALTED = "alarm:replay"
-"""The mark of a replay that cannot go on: its value says why (`leaf`, `again`, `newer`, `root`)."""
+_HALTED = "replay.halted"
+"""The alarm of a replay that cannot go on: `found` says why (`leaf`, `again`, `newer`, `root`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +96,9 @@ class Mirror:
                     return self._refused(kept, page.checkpoint, first + taken.count, now)
             replay.keep(session, taken.findings, now=now)
             self._mark(halted)
+            alarms.drop(session, _HALTED)
             if halted:
-                session.merge(MarkRow(name=_HALTED, value=halted))
-            elif (mark := session.get(MarkRow, _HALTED)) is not None:
-                session.delete(mark)
+                alarms.put(session, _HALTED, now=now, found=halted, entry=first + taken.count)
         return taken.count, not halted
 
     def _refused(self, refusal: Refusal, note: bytes, size: int, now: datetime) -> tuple[int, bool]:
@@ -111,7 +109,7 @@ class Mirror:
         with self.database.write() as session:
             witness.accuse(session, refusal.code, offered=note, now=now)
             replay.keep(session, [Finding(size - 1, "root", "", said, found)], now=now)
-            session.merge(MarkRow(name=_HALTED, value="root"))
+            alarms.put(session, _HALTED, now=now, found="root", entry=size - 1)
         self._mark("root")
         return 0, False
 

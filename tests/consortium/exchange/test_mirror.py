@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
-from consortium.exchange import mirrorpages, replay
+from consortium.exchange import alarms, mirrorpages, replay
 from consortium.exchange.caller import Caller
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.folding import Folding
@@ -18,7 +18,7 @@ from consortium.exchange.mirror import Mirror
 from consortium.exchange.received import Item
 from consortium.exchange.recheck import Report, recheck
 from consortium.exchange.replies import Page
-from consortium.exchange.tables import EntryRow, MarkRow, SharedStateRow
+from consortium.exchange.tables import EntryRow, SharedStateRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import journal, publisher, witness
@@ -43,14 +43,9 @@ class Watch:
         with self.database.read() as session:
             return journal.size(session)
 
-    def marks(self) -> dict[str, str]:
+    def alarms(self) -> list[tuple[str, str]]:
         with self.database.read() as session:
-            return {
-                row.name: row.value
-                for row in session.scalars(
-                    select(MarkRow).where(MarkRow.name.startswith("alarm:replay"))
-                )
-            }
+            return [(one.code, one.about) for one in alarms.of_node(session)]
 
     def found(self) -> list[tuple[int, str]]:
         with self.database.read() as session:
@@ -98,7 +93,7 @@ def test_it_takes_everything_page_by_page(watch: Watch, monkeypatch: pytest.Monk
     talk(watch.world, range(8))
     monkeypatch.setattr(mirrorpages, "PULL_MAX_BYTES", 8_000)
     assert watch.run() == watch.size() > 20
-    assert (watch.mirror.trouble, watch.found(), watch.marks()) == ("", [], {})
+    assert (watch.mirror.trouble, watch.found(), watch.alarms()) == ("", [], [])
     same(watch)
     assert watch.run() == 0
 
@@ -148,7 +143,7 @@ def test_a_wrong_verdict_is_named_raises_an_alarm_and_stops_nothing(
         [found] = replay.findings(session)
         index = session.scalar(select(EntryRow.index).where(EntryRow.exchange == queued.id))
     assert (found.index, found.said, found.found) == (index, "ok got", "test.taken")
-    assert watch.marks() == {f"alarm:replay:{index}": "verdict ok got test.taken"}
+    assert watch.alarms() == [("replay", f"{index}:verdict")]
     assert watch.mirror.trouble == ""
     with watch.world.hub_database.read() as session:
         assert watch.size() == journal.size(session)
@@ -165,14 +160,14 @@ def test_a_leaf_that_was_not_signed_is_evidence_and_not_kept(watch: Watch) -> No
     assert watch.size() <= 3
     assert watch.mirror.trouble == "replay.root"
     assert [aspect for _, aspect in watch.found()] == ["root"]
-    assert watch.marks()["alarm:replay"] == "root"
+    assert {code for code, _ in watch.alarms()} == {"replay", "replay.halted", "ledger.other_root"}
     with watch.database.read() as session:
         assert [one.code for one in witness.evidence(session)] == ["ledger.other_root"]
     with watch.world.hub_database.write() as session:
         session.execute(update(LeafRow).where(LeafRow.index == 3).values(leaf=leaf))
     watch.run()
     assert watch.mirror.trouble == ""
-    assert "alarm:replay" not in watch.marks()
+    assert "replay.halted" not in {code for code, _ in watch.alarms()}
     same(watch)
 
 
@@ -182,7 +177,7 @@ def test_changed_facts_at_the_hub_are_found(watch: Watch) -> None:
         session.execute(update(EntryRow).where(EntryRow.index == 2).values(facts=bytes(60)))
     watch.run()
     assert (2, "verdict") in watch.found()
-    assert "alarm:replay:2" in watch.marks()
+    assert ("replay", "2:verdict") in watch.alarms()
     assert watch.size() > 4
 
 
