@@ -20,7 +20,7 @@ from consortium.kernel.paging import Page, bounded, moment_of
 from consortium.kernel.time import to_ms
 from consortium.ledger import journal, receipts
 
-_OWN = ("ack/1", "feed.heads/1")
+OWN = ("ack/1", "feed.heads/1")
 """What a node sends about itself is no act of a person."""
 
 
@@ -82,7 +82,7 @@ def outbox(
 ) -> Page[CaseEntry]:
     """What this node sent, newest first, a keyset page; `state` narrows to one of its words."""
     limit = bounded(limit)
-    query = select(OutboxRow).where(OutboxRow.member.in_(members), OutboxRow.kind.not_in(_OWN))
+    query = select(OutboxRow).where(OutboxRow.member.in_(members), OutboxRow.kind.not_in(OWN))
     if state == "pending":
         query = query.where(OutboxRow.state.in_(PENDING))
     elif state:
@@ -112,7 +112,7 @@ def waiting_count(session: Session, *, members: Sequence[str]) -> int:
             .where(
                 OutboxRow.member.in_(members),
                 OutboxRow.state.in_(PENDING),
-                OutboxRow.kind.not_in(_OWN),
+                OutboxRow.kind.not_in(OWN),
             )
         )
         or 0

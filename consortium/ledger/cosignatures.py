@@ -18,7 +18,7 @@ from chain.errors import ChainError, KeyFormatError
 from chain.note import COSIGNATURE, VerifierKey
 from consortium.kernel.errors import invalid
 from consortium.kernel.paging import bounded
-from consortium.kernel.time import to_ms
+from consortium.kernel.time import from_ms, to_ms
 from consortium.ledger import policies, store
 from consortium.ledger.store import CHECKPOINT, Published
 from consortium.ledger.tables import CosignatureRow, OwnCosignatureRow
@@ -101,6 +101,25 @@ def own(session: Session, origin: str) -> Line | None:
     """This node's newest line for a log."""
     row = session.get(OwnCosignatureRow, origin)
     return None if row is None else Line(row.size, row.line)
+
+
+def on(notes: Iterable[bytes], policy_bytes: bytes) -> dict[str, Latest]:
+    """What the policy's witnesses prove on checkpoints that this node holds, by the policy's name.
+
+    A note that the log has not signed says nothing.
+    """
+    rules = policies.read_policy(policy_bytes)
+    found: dict[str, Latest] = {}
+    for signed in notes:
+        try:
+            trusted = rules.examine(signed)
+        except ChainError:
+            continue
+        for name, time_s in trusted.cosigners.items():
+            told = Latest(name, trusted.checkpoint.size, from_ms(time_s * 1000))
+            if name not in found or found[name].size < told.size:
+                found[name] = told
+    return found
 
 
 # ---------------------------------------------------------------- at the hub

@@ -43,8 +43,7 @@ class Told:
 def show(request: Request, session: Reading) -> Response:
     """Every alarm of this node, newest first."""
     with written(look_of(request)):
-        found = [_told(session, one) for one in alarms.of_node(session)]
-        return render(request, "alarms.html", page="ledger", alarms=found)
+        return render(request, "alarms.html", page="ledger", alarms=in_words(session))
 
 
 @router.post("/alarms")
@@ -72,6 +71,11 @@ def banner(session: Session) -> Banner | None:
         lead = t("alarm.page.banner_seen", n=len(standing))
         return Banner("amber", "siren", lead, text, act)
     return None
+
+
+def in_words(session: Session) -> list[Told]:
+    """Every alarm of this node, newest first, in the language being written."""
+    return [_told(session, one) for one in alarms.of_node(session)]
 
 
 def _told(session: Session, one: Alarm) -> Told:

@@ -23,6 +23,7 @@ from consortium.web.codes import Part
 from consortium.web.deps import Node, PageRoute, Reading, SignedIn
 from consortium.web.errors import refused
 from consortium.web.guard import HEADERS, Fields
+from consortium.web.node import WebNode
 from consortium.web.pages import look_of, render
 from consortium.web.receipt_views import Proof, drawing, fault_words, prove_file, slip_of
 from consortium.web.views import Refused
@@ -64,8 +65,15 @@ def check(
             return _page(request, refusal=refused(refusal), status=422)
     if came.receipt is None:
         return _page(request, parts=came.parts)
+    return result(request, session, came.receipt, actor=actor, node=node)
+
+
+def result(
+    request: Request, session: Session, data: bytes, *, actor: Actor, node: WebNode
+) -> Response:
+    """The page of a receipt that was checked here and now, whoever brought it."""
     with written(look_of(request)):
-        proof = prove_file(session, came.receipt, node=node)
+        proof = prove_file(session, data, node=node)
         values: dict[str, Any] = {"proof": proof, "fault": fault_words(proof)}
         if proof.verified:
             values |= {

@@ -12,7 +12,6 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from consortium import words
-from consortium.contracts import service as contracts
 from consortium.exchange import jws, state
 from consortium.exchange.header import Header
 from consortium.exchange.judgement import key_public, outcome_of
@@ -25,11 +24,11 @@ from consortium.ledger.receipts import Checked
 from consortium.web import tree
 from consortium.web.codes import codes
 from consortium.web.errors import refused_code
-from consortium.web.names import member_name
+from consortium.web.names import contract_name, member_name
 from consortium.web.node import WebNode
 from consortium.web.outbox import entry_words, kind_words
 from consortium.web.views import Check, Slip
-from consortium.web.wording import look, number, stamp, t
+from consortium.web.wording import number, stamp, t
 
 HEX_GROUP = 4
 
@@ -144,7 +143,7 @@ def _rows(
     if proof.checked is not None:
         rows.append((t("receipt.row.verdict"), _verdict(proof.checked)))
     if header is not None and header.contract:
-        rows.append((t("receipt.row.contract"), _contract(session, actor, header.contract)))
+        rows.append((t("receipt.row.contract"), contract_name(session, actor, header.contract)))
     if header is not None and words.known(f"contract.purpose.{header.purpose}"):
         rows.append((t("receipt.row.purpose"), t(f"contract.purpose.{header.purpose}")))
     if proof.checked is not None:
@@ -159,14 +158,6 @@ def _verdict(found: Checked) -> str:
         return t("receipt.verdict.ok")
     clause = " ".join(said[1:])
     return t("receipt.verdict.refused", why=refused_code(said[0], clause).happened)
-
-
-def _contract(session: Session, actor: Actor, contract: str) -> str:
-    """A contract by its title; by its number where this member does not hold it."""
-    try:
-        return contracts.review(session, actor=actor, contract=contract, now=look().now).title
-    except Refusal:
-        return contract
 
 
 def _checks(

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from starlette.testclient import TestClient
@@ -12,6 +13,9 @@ from consortium.kernel.database import Database
 from tests.support.clock import VirtualClock
 from tests.support.databases import SqliteFiles
 from tests.support.web_stage import PASSWORD, Stage, furnish, stage
+
+if TYPE_CHECKING:
+    from tests.consortium.web.receipt_world import Sent
 
 BASE = "http://127.0.0.1:8001"
 
@@ -46,6 +50,15 @@ def client_of(clinic: Stage) -> TestClient:
     return TestClient(
         clinic.app, base_url=BASE, raise_server_exceptions=False, follow_redirects=False
     )
+
+
+@pytest.fixture(scope="session")
+def sent(sqlite_files: SqliteFiles, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Sent"]:
+    """A clinic with receipts of its own. Tests that change it put it back."""
+    from tests.consortium.web.receipt_world import receipts_of
+
+    with receipts_of(sqlite_files, tmp_path_factory.mktemp("receipts")) as made:
+        yield made
 
 
 Browse = Callable[[], TestClient]
