@@ -320,6 +320,18 @@ def ledger_receipt(file: Path, home: Home) -> None:
     raise typer.Exit(check_receipt(Settings.read(home), file))
 
 
+@ledger_app.command("export")
+@told
+def ledger_export(folder: Path, home: Home) -> None:
+    """Write the log into a folder for outsiders; again, it adds what is new.
+
+    Entries say who wrote to whom, and when: the folder is for auditors, not for the web.
+    """
+    from consortium.cli.ledger import export
+
+    export(Settings.read(home), folder)
+
+
 @ledger_app.command("verify")
 @told
 def ledger_verify(home: Home) -> None:

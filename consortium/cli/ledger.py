@@ -1,10 +1,12 @@
-"""`consortium ledger verify`: the database against itself, what is kept beside it, and the rules.
+"""`consortium ledger export` and `verify`: the log for outsiders, and the database checked.
 
-Where the node keeps the ledger it is also replayed from entry 0: every verdict is come to again,
-and every row that follows from the entries is compared.
+It is held against itself, against what is kept beside it, and against the rules: where
+the node keeps the ledger it is replayed from entry 0, every verdict is come to again, and every row
+that follows from the entries is compared.
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -15,7 +17,8 @@ from consortium.exchange.kept import doubtful_receipts
 from consortium.exchange.recheck import recheck
 from consortium.exchange.replay import Finding
 from consortium.kernel.database import Database
-from consortium.ledger import policies, receipts
+from consortium.ledger import export as exporting
+from consortium.ledger import policies
 from consortium.ledger.journal import Entry
 from consortium.ledger.keys import known_keys
 from consortium.ledger.verify import Fault, Verified, verify
@@ -23,6 +26,23 @@ from consortium.settings import NodeRole, Settings
 from consortium.wiring import POLICY_FILE, registry
 
 HOLDS, DIFFERS = 0, 1
+
+
+def export(settings: Settings, folder: Path) -> None:
+    """Write the log into a folder, and say with what it can be checked."""
+    pinned = (settings.home / POLICY_FILE).read_bytes()
+    database = Database(settings.database_url)
+    try:
+        with database.read() as session:
+            policy = policies.in_force(session, pinned)
+            keys = known_keys(settings.home, pinned, policy)
+            made = exporting.export(session, folder, policy=policy, vkeys=keys)
+    finally:
+        database.close()
+    typer.echo(f"{made.size} {made.added}")
+    if not made.witnessed:
+        tell(words.say("cli.ledger.alone", language()))
+    tell(words.say("cli.ledger.exported", language(), folder=folder))
 
 
 def check(settings: Settings) -> int:
@@ -38,7 +58,7 @@ def check(settings: Settings) -> int:
         with database.read() as session:
             found = verify(
                 session,
-                logs=known_keys(settings.home, receipts.read_policy(policy).logs),
+                logs=known_keys(settings.home, policy, policies.in_force(session, policy)),
                 roots=kept.roots,
                 examine=lambda entries: _against(kept, entries),
             )

@@ -43,13 +43,11 @@ def retire(settings: Settings, folder: Path) -> None:
     """End the old key, once the policy names the new one."""
     database = Database(settings.database_url)
     try:
-        with database.read() as session:
+        with serving(settings), database.read() as session:
             pinned = (settings.home / POLICY_FILE).read_bytes()
-            policy = policies.read_policy(policies.in_force(session, pinned))
+            left = keys.retire_log_key(folder, policy=policies.in_force(session, pinned))
     finally:
         database.close()
-    with serving(settings):
-        left = keys.retire_log_key(folder, trusted=policy.logs)
     typer.echo(left.vkey)
     tell(words.say("cli.log_key.retired", language()))
 

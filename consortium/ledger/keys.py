@@ -22,6 +22,7 @@ from chain.note import ED25519, SigningKey, VerifierKey
 from consortium.kernel import box
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
 from consortium.kernel.system import sync_folder, write_durably
+from consortium.ledger.policies import read_policy
 from consortium.ports import Signer
 
 LOG_KEY_FILE = "log.key"
@@ -160,12 +161,12 @@ def add_log_key(home: Path) -> LogKey:
     return key.followed_by(made)
 
 
-def retire_log_key(home: Path, *, trusted: Sequence[VerifierKey]) -> LogKey:
+def retire_log_key(home: Path, *, policy: bytes) -> LogKey:
     """End the old key: its successor takes its place, and its private part is gone.
 
     Args:
-        trusted: the log keys of the policy in force; members who do not know the new key yet
-            could not check any further checkpoint.
+        policy: the one in force; members who do not know the new key yet could not check any
+            further checkpoint.
 
     Raises:
         Refusal: as `load_log_key`; `ledger.key_alone` without a successor,
@@ -174,7 +175,7 @@ def retire_log_key(home: Path, *, trusted: Sequence[VerifierKey]) -> LogKey:
     keys = load_log_keys(home).signers
     if len(keys) == 1:
         raise conflict("ledger.key_alone")
-    if keys[1].verifier not in trusted:
+    if keys[1].verifier not in read_policy(policy).logs:
         raise conflict("ledger.key_unknown")
     _remember(home, [key.vkey for key in keys])
     (home / NEXT_KEY_FILE).replace(home / LOG_KEY_FILE)
@@ -182,18 +183,20 @@ def retire_log_key(home: Path, *, trusted: Sequence[VerifierKey]) -> LogKey:
     return load_log_keys(home)
 
 
-def known_keys(home: Path, more: Sequence[VerifierKey] = ()) -> tuple[VerifierKey, ...]:
-    """Every key that this log ever had, as far as they are kept here, and `more`.
+def known_keys(home: Path, *texts: bytes) -> tuple[VerifierKey, ...]:
+    """Every key that this log ever had, as far as kept here, and those that policies name.
 
     Raises:
-        Refusal: `ledger.key_file`.
+        Refusal: `ledger.key_file`, `ledger.policy`.
     """
     path = home / VKEYS_FILE
     lines = path.read_text("utf-8").splitlines() if path.exists() else []
     try:
-        return tuple(dict.fromkeys([*map(VerifierKey.parse, lines), *more]))
+        kept = [VerifierKey.parse(line) for line in lines]
     except ChainError:
         raise Refusal(RefusalKind.UNAVAILABLE, "ledger.key_file", name=path.name) from None
+    named = [key for text in texts for key in read_policy(text).logs]
+    return tuple(dict.fromkeys([*kept, *named]))
 
 
 def _remember(home: Path, vkeys: Sequence[str]) -> None:

@@ -6,6 +6,12 @@ import pytest
 from sqlalchemy import update
 from typer.testing import CliRunner
 
+from chain import checkpoint
+from chain.__main__ import main as chain_main
+from chain.checkpoint import Checkpoint
+from chain.log import LogWriter
+from chain.note import SigningKey
+from chain.store import Folder
 from consortium.cli.app import app
 from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.recheck import Report
@@ -14,7 +20,7 @@ from consortium.kernel.database import Database
 from consortium.ledger import publisher, receipts, store
 from consortium.ledger.tables import TileRow
 from consortium.settings import save
-from tests.consortium.ledger.making import NOW, begin, grow, log_key
+from tests.consortium.ledger.making import NOW, Memory, begin, grow, log_key
 from tests.support import real_world
 from tests.support.databases import SqliteFiles
 
@@ -71,6 +77,7 @@ def _receipt(home: Path) -> None:
             InboxRow(
                 member="lead", index=8, number=1, exchange="e", kind="k/1", case="c", sender="a",
                 time=NOW, verdict="ok", leaf=entry.leaf, state="applied", receipt=raw,
+                running=bytes(32),
             )
         )  # fmt: skip
 
@@ -128,3 +135,44 @@ def test_verify_replays_every_entry(
     assert code == 1
     assert "!!  0 shared_state.value (charter:)" in told
     assert "!!  2 replay.verdict (ok | exchange.facts)" in told
+
+
+# ---------------------------------------------------------------- export
+
+
+def test_export_is_what_an_outsider_checks(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "log"
+    assert run("export", str(folder), "--home", str(home))[0] == 0
+    check = ["verify", str(folder), "--policy", str(folder / "policy")]
+    assert chain_main(check) == 0
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    database = Database(f"sqlite:///{home / 'node.db'}")
+    grow(database, range(300, 560))
+    publisher.publish(database, KEY, Memory(), now=NOW)
+    database.close()
+    code, told = run("export", str(folder), "--home", str(home))
+    assert (code, told.splitlines()[0]) == (0, "560 270")
+    assert chain_main(check) == 0
+    kept = {path: path.read_bytes() for path in before if path.exists()}
+    assert {path.name for path in before if before[path] != kept.get(path, before[path])} == {
+        "checkpoint"
+    }
+    assert (folder / "vkeys").read_text() == f"{KEY.vkey}\n"
+    (folder / "tile" / "0" / "000").write_bytes(bytes(8192))
+    assert chain_main(check) == 1
+    assert "0" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_log_is_left_alone(home: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "log"
+    foreign = LogWriter.open(Folder(folder))
+    foreign.append([b"another", b"log"])
+    head = Checkpoint("other.example", 2, foreign.root())
+    foreign.publish(checkpoint.sign(head, [SigningKey.make("other.example")]))
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    code, told = run("export", str(folder), "--home", str(home))
+    assert (code, "(ledger.export)" in told) == (1, True)
+    assert (folder / "checkpoint").read_bytes() == before[folder / "checkpoint"]
+    assert not (folder / "policy").exists()

@@ -9,6 +9,7 @@ from consortium.cli.app import app
 from consortium.ledger.keys import load_log_keys, make_log_key
 from consortium.settings import save
 from tests.support.cheap import least_cost
+from tests.support.databases import SqliteFiles
 
 ORIGIN = "hub.example/ledger"
 
@@ -19,7 +20,11 @@ def run(home: Path, word: str, typed: str = "") -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def test_add_retire_and_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_add_retire_and_lock(
+    sqlite_files: SqliteFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite_files.one(tmp_path):
+        pass
     monkeypatch.setenv("LANG", "en_US.UTF-8")
     save(tmp_path, role="hub")
     old = make_log_key(tmp_path / "log.key", origin=ORIGIN).vkey

@@ -10,6 +10,7 @@ from chain.note import SigningKey
 from consortium.kernel.errors import Refusal
 from consortium.ledger import keys
 from consortium.ledger.keys import LogKey, load_log_key, make_log_key
+from consortium.ledger.policies import policy_text
 from tests.consortium.ledger.making import ORIGIN, log_key
 from tests.support.cheap import least_cost
 
@@ -126,7 +127,7 @@ def test_the_credentials_folder_comes_first(
 def test_old_and_new_key_sign_until_the_old_one_is_retired(tmp_path: Path) -> None:
     old = make_log_key(tmp_path / "log.key", origin=ORIGIN)
     with pytest.raises(Refusal) as caught:
-        keys.retire_log_key(tmp_path, trusted=[old.verifier])
+        keys.retire_log_key(tmp_path, policy=policy_text(old.vkey))
     assert caught.value.code == "ledger.key_alone"
     both = keys.add_log_key(tmp_path)
     with pytest.raises(Refusal) as caught:
@@ -139,9 +140,11 @@ def test_old_and_new_key_sign_until_the_old_one_is_retired(tmp_path: Path) -> No
     for one in (old, new):
         assert note.verify(signed, [one.verifier])[0].text == "text\n"
     with pytest.raises(Refusal) as caught:
-        keys.retire_log_key(tmp_path, trusted=[old.verifier])
+        keys.retire_log_key(tmp_path, policy=policy_text(old.vkey))
     assert caught.value.code == "ledger.key_unknown"
-    left = keys.retire_log_key(tmp_path, trusted=[old.verifier, new.verifier])
+    left = keys.retire_log_key(
+        tmp_path, policy=policy_text(old.vkey, f"log {new.vkey}", "quorum none")
+    )
     assert [one.vkey for one in left.signers] == [new.vkey]
     assert keys.known_keys(tmp_path) == (old.verifier, new.verifier)
     assert not (tmp_path / "log-next.key").exists()
