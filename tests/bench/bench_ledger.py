@@ -15,13 +15,14 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, select, update
 
 from chain import merkle, note, receipt
 from chain.checkpoint import Checkpoint
 from consortium.exchange.commitment import b64, unb64
 from consortium.kernel.database import Database
 from consortium.ledger import journal, publisher, receipts, store, tilework
+from consortium.ledger.export import export
 from consortium.ledger.journal import Entry, NewLeaf
 from consortium.ledger.tables import HeadRow
 from consortium.ledger.verify import Fault, verify
@@ -157,7 +158,7 @@ def _growth(small: Database, large: Database, name: str) -> Iterator[Measure]:
     )  # fmt: skip
 
 
-def _full(database: Database) -> Iterator[Measure]:
+def _full(database: Database, folder: Path) -> Iterator[Measure]:
     """The whole check of a ledger, with every signature in it, on two threads beside it."""
     leaves = Leaves()
     begun(database)
@@ -191,6 +192,20 @@ def _full(database: Database) -> Iterator[Measure]:
         raise ValueError(f"a sound ledger has no faults: {found.faults[:3]}")
     limit = (before + verify_rate()) / 2
     yield Measure("verify.full", value, "1/s", "ed25519.verify.2", limit, goal=0.85)
+    yield from _disk(database, folder)
+
+
+def _disk(database: Database, folder: Path) -> Iterator[Measure]:
+    """What an entry takes in the folder of an export, tiles and bundles together."""
+    place, rules = folder / "export", receipts.policy_text(_LOG.vkey)
+    with database.read() as session:
+        made = export(session, place, policy=rules, vkeys=[_LOG.verifier])
+        leaf_bytes = session.scalar(select(func.avg(func.length(store.LEAF.leaf))))
+    taken = sum(file.stat().st_size for file in (place / "tile").rglob("*") if file.is_file())
+    yield Measure(
+        "disk.entry", taken / made.size, "B", "entry + 34", float(leaf_bytes or 0) + 34, goal=1.15,
+        smaller=True,
+    )  # fmt: skip
 
 
 def _proof(database: Database, name: str) -> Iterator[Measure]:
@@ -286,7 +301,7 @@ def run() -> Iterator[Measure]:
             yield from _sequence(make(), name)
             yield from _growth(make(), make(), name)
             yield from _proof(make(), name)
-        yield from _full(sqlite())
+        yield from _full(sqlite(), folder)
         yield from _receipt()
         yield from _sha256()
         for name, make in made:
