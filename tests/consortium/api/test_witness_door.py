@@ -39,6 +39,8 @@ def test_the_demo_s_receipts_are_witnessed(common_world: World, tmp_path: Path) 
     assert links
     texts = [browser.get(link).text for link in links[-3:]]
     assert any("云岭乡卫生院" in text and "家联署" in text for text in texts)
+    hub_page = world.browser("gaoyuan").get("/ledger").text
+    assert all(name in hub_page for name in ("石桥镇卫生院", "云岭乡卫生院"))
     data = browser.get(f"{links[-1]}/file").content
     checked = receipts.check(data, rules)
     assert checked.quorum

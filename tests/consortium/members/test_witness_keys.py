@@ -1,13 +1,16 @@
 """Witness keys: one to a node, proven, followed by another only when it ends (PROTOCOL 2, 5)."""
 
 import copy
+import os
+import stat
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from consortium.kernel.errors import Refusal
 from consortium.members import model
-from consortium.members.keys import SeedSigner
+from consortium.members.keys import KeyFolder, SeedSigner
 from tests.consortium.members.keys_made import ADD, REVOKE, Member, Shared, begun, key_entry
 
 
@@ -40,6 +43,17 @@ def test_a_clinic_brings_a_witness_key_of_its_own_and_the_hub_s_members_none(
     assert shared.values["member:shiqiao"]["witnesses"] == {kids["node"]: kids["witness"]}
     assert "witness" not in office.kids
     assert "witnesses" not in shared.values["member:consortium"]
+
+
+def test_the_key_lies_in_a_file_of_its_owner_alone_and_is_made_once(tmp_path: Path) -> None:
+    folder = KeyFolder(tmp_path)
+    assert folder.witness("shiqiao") is None
+    made = folder.make_witness("shiqiao")
+    again = folder.witness("shiqiao")
+    assert again is not None
+    assert folder.make_witness("shiqiao").key_id == again.key_id == made.key_id
+    (file,) = folder.path.glob("shiqiao/*")
+    assert os.name != "posix" or stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
 def witness_key(clinic: Member, signer: SeedSigner, node: str, *, proven: str = "") -> Any:
