@@ -7,7 +7,7 @@ batch (group commit), so one fsync serves them all.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -72,7 +72,7 @@ class Admission:
         self._wake = wake
         self.on_fork = on_fork
         self._keys: dict[str, bytes] = {}
-        self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="verify")
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="verify")
         self._whole = False
         self._queue: list[_Job] = []
         self._queueing = threading.Lock()
@@ -92,28 +92,35 @@ class Admission:
         Raises:
             Refusal: `ledger.clock` when no index may be given now; nothing was written.
         """
-        run: Callable[[bytes], Candidate | Answer] = self._prepare
-        prepared = (
-            list(self._pool.map(run, raws))
-            if len(raws) >= _PARALLEL_FROM
-            else [run(raw) for raw in raws]
-        )
-        candidates = [one for one in prepared if isinstance(one, Candidate)]
-        for one in candidates:
-            one.final = jws.digest_text(one.signed.raw) in final
+        prepared = [candidate.read(raw, self._registry) for raw in raws]
+        read = [one for one in prepared if isinstance(one, Candidate)]
+        # signatures alone are checked beside each other: all else waits for the interpreter anyway
+        if len(read) >= _PARALLEL_FROM:
+            half = len(read) // 2
+            other = self._pool.submit(self._checked, read[half:])
+            refused = self._checked(read[:half]) | other.result()
+        else:
+            refused = self._checked(read)
+        candidates = [one for one in read if id(one) not in refused]
+        if final:
+            for one in candidates:
+                one.final = jws.digest_text(one.signed.raw) in final
         answers = self._commit_with_others(candidates) if candidates else {}
-        return [one if isinstance(one, Answer) else answers[one.signed.digest] for one in prepared]
+        return [
+            one if isinstance(one, Answer) else refused.get(id(one)) or answers[one.signed.digest]
+            for one in prepared
+        ]
 
-    def _prepare(self, raw: bytes) -> Candidate | Answer:
-        one = candidate.read(raw, self._registry)
-        if isinstance(one, Answer):
-            return one
-        public = self._public_of(one)
-        if public is None:
-            return Answer.of(one.signed, Status.NODE)
-        if not jws.verify(one.signed, public):
-            return Answer.of(one.signed, Status.SIGNATURE)
-        return one
+    def _checked(self, candidates: Sequence[Candidate]) -> dict[int, Answer]:
+        """Answers to those whose key is unknown or did not sign them, by the object's identity."""
+        refused: dict[int, Answer] = {}
+        for one in candidates:
+            public = self._public_of(one)
+            if public is None:
+                refused[id(one)] = Answer.of(one.signed, Status.NODE)
+            elif not jws.verify(one.signed, public):
+                refused[id(one)] = Answer.of(one.signed, Status.SIGNATURE)
+        return refused
 
     def _public_of(self, one: Candidate) -> bytes | None:
         """The key that a node id stands for, whatever its validity: that is judged at the index."""

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.folding import Folding
-from consortium.exchange.judgement import key_public
+from consortium.exchange.judgement import key_valid
 from consortium.exchange.kinds import Registry
 from consortium.kernel.time import from_ms
 from consortium.ledger import journal
@@ -89,7 +89,7 @@ class Batch:
         record = self._folding.held.get(f"key:{header.node}")
         if record is None:
             return index == 0
-        return key_public(record, member=header.sender, index=index) is not None
+        return key_valid(record, member=header.sender, index=index)
 
     @property
     def _next_index(self) -> int:

@@ -74,12 +74,17 @@ def sameness(header: Header) -> bytes:
     return hashlib.sha256("\0".join(parts).encode()).digest()
 
 
+def key_valid(record: Value | None, *, member: str, index: int, use: str = "node") -> bool:
+    """Whether a key is valid at this index for this member and use."""
+    if record is None or record["use"] != use or record["member"] != member:
+        return False
+    until = record.get("until")
+    return bool(record["from"] <= index and (until is None or index < until))
+
+
 def key_public(record: Value | None, *, member: str, index: int, use: str = "node") -> bytes | None:
     """The 32 bytes of a key that is valid at this index for this member and use, else None."""
-    if record is None or record["use"] != use or record["member"] != member:
-        return None
-    until = record.get("until")
-    if index < record["from"] or (until is not None and index >= until):
+    if record is None or not key_valid(record, member=member, index=index, use=use):
         return None
     return unb64(record["public"])
 

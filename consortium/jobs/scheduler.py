@@ -17,6 +17,8 @@ from consortium.kernel.log import logger
 from consortium.ports import Clock
 
 _PATIENCE_S = 30
+_REST_S = 0.5
+"""Whoever has found another with the lease does not ask again at each wake-up."""
 _log = logger(__name__)
 
 
@@ -68,6 +70,7 @@ class Scheduler:
         self._length = length
         self._before = "" if process is None else f"{process}-"
         self._holder = f"{self._before}{os.getpid()}-{id(self):x}"
+        self._rests_until = float("-inf")
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._last: dict[str, float] = {}
@@ -109,6 +112,8 @@ class Scheduler:
 
     def run_due(self, *, woken: bool) -> None:
         """Run what is due once, if the lease can be had."""
+        if self._clock.monotonic() < self._rests_until:
+            return
         try:
             with self._database.write() as session:
                 mine = lease.take(
@@ -122,6 +127,7 @@ class Scheduler:
             _log.exception("jobs.lease")
             return
         if not mine:
+            self._rests_until = self._clock.monotonic() + _REST_S
             return
         for job in self._jobs:
             due = self._clock.monotonic() - self._last.get(job.name, float("-inf"))

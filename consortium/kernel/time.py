@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -21,6 +22,7 @@ def from_ms(value_ms: int) -> datetime:
     return _EPOCH + value_ms * _MS
 
 
+@lru_cache(maxsize=256)
 def month_of(moment: datetime) -> str:
     """The quota month (`2026-11`) that a moment falls in, in the charter's zone (PROTOCOL 5)."""
     return moment.astimezone(ZONE).strftime("%Y-%m")
