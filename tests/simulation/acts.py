@@ -145,6 +145,7 @@ class Acts:
 
     def publish(self) -> None:
         self.world.publish()
+        self.world.say_heads()
 
     def wait(self, hours: int) -> None:
         self.world.clock.advance(hours=min(hours, 23))
@@ -157,7 +158,7 @@ class Acts:
         kinds.CUTS.clear()
         self.disk_emptied()
         self.world.heal()
-        self.world.settle(rounds=60)
+        self.world.settle(rounds=60, heads=True)
 
     def check(self) -> None:
         """What must hold at rest. A node that lost numbers for good signs nothing, and is told."""

@@ -83,6 +83,7 @@ class Sync(RuleBasedStateMachine):
     @rule()
     def publish(self) -> None:
         self.world.publish()
+        self.world.say_heads()
 
     @rule()
     def restart_hub(self) -> None:
@@ -103,7 +104,7 @@ class Sync(RuleBasedStateMachine):
         try:
             if hasattr(self, "world"):
                 self.world.heal()
-                self.world.settle(rounds=40)
+                self.world.settle(rounds=40, heads=True)
                 nothing_lost_nothing_twice(self.world)
                 folds_agree(self.world)
                 chains_whole(self.world)

@@ -259,14 +259,16 @@ class World:
 
     def say_heads(self) -> bool:
         """The hub says where every feed stands, if it is time; its members and all others hear."""
+        if self.restored(HUB):
+            return False  # its job is refused, as every act of a restored node
         said = heads_hub.send(self.hub_database, self.members[HUB].post, now=self.clock.now())
         if said:
             self.members[HUB].sync()
             self.publish()
         return said
 
-    def settle(self, rounds: int = 12) -> None:
-        """Let everybody sync until nothing moves any more."""
+    def settle(self, rounds: int = 12, *, heads: bool = False) -> None:
+        """Let everybody sync until nothing moves any more; with the hub's hourly job if `heads`."""
         self.publish()
         for _ in range(rounds):
             self.clock.advance(seconds=400)
@@ -274,6 +276,8 @@ class World:
             for member in self.members.values():
                 done = member.sync()
                 moved += done.pushed + done.pulled + done.receipts
+            if heads:
+                moved += self.say_heads()
             self.publish()
             if not moved:
                 return
