@@ -23,6 +23,7 @@ _ROLES = (
     Role.CONSORTIUM_ADMIN,
     Role.HEAD,
     Role.MEMBER_ADMIN,
+    Role.REGULATOR,
 )
 AMBER_SHARE = 0.7
 """Share of the time used from which a deadline is drawn amber (design/ui.md, 4)."""
