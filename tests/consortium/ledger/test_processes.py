@@ -84,30 +84,40 @@ def published(database: Database) -> int:
         return 0 if newest is None else newest.size
 
 
-@pytest.mark.postgres
-def test_one_is_killed_and_the_other_goes_on(
-    postgres_databases: PostgresDatabases, tmp_path: Path
-) -> None:
-    with postgres_databases.one() as database:
-        begin(database)
-        with twins(database.url, tmp_path) as both:
-            until(lambda: any(one.published.qsize() for one in both))
-            first = next(one for one in both if one.published.qsize())
-            other = both[1 - both.index(first)]
-            until(lambda: len(first.given) > COUNT // 8)
-            first.kill()
-            until(lambda: len(other.given) == COUNT)
-            sequencing.take(database, list(range(COUNT, ALL)))  # nobody else can publish these
-            until(lambda: published(database) == ALL and other.published.qsize() > 0)
-            other.end()
-        with database.read() as session:
-            entries = store.leaves(session, 0, 10 * COUNT)
-        with database.read() as session:
-            found = verify.verify(
-                session, logs=[log_key().verifier], roots=hub_kept(tmp_path).roots
-            )
+def one_is_killed(database: Database, folder: Path) -> None:
+    """Kill the one that publishes; the other takes over, and every answer given holds."""
+    begin(database)
+    with twins(database.url, folder) as both:
+        until(lambda: any(one.published.qsize() for one in both))
+        first = next(one for one in both if one.published.qsize())
+        other = both[1 - both.index(first)]
+        until(lambda: len(first.given) > COUNT // 8)
+        first.kill()
+        until(lambda: len(other.given) == COUNT)
+        sequencing.take(database, list(range(COUNT, ALL)))  # nobody else can publish these
+        until(lambda: published(database) == ALL and other.published.qsize() > 0)
+        other.end()
+    with database.read() as session:
+        entries = store.leaves(session, 0, 10 * COUNT)
+    with database.read() as session:
+        found = verify.verify(session, logs=[log_key().verifier], roots=hub_kept(folder).roots)
     assert (found.faults, found.size, found.published) == ((), ALL, ALL)
     held = {one.leaf.partition(b"\n")[2]: one.index for one in entries}
     assert held.keys() == {jws(number) for number in range(ALL)}
     for one in both:
         assert {jws(number): index for number, index in one.given.items()}.items() <= held.items()
+
+
+@pytest.mark.postgres
+def test_one_is_killed_and_the_other_goes_on(
+    postgres_databases: PostgresDatabases, tmp_path: Path
+) -> None:
+    with postgres_databases.one() as database:
+        one_is_killed(database, tmp_path)
+
+
+@pytest.mark.slow
+def test_killed_again_and_again(new_database: Callable[[], Database], tmp_path: Path) -> None:
+    for number in range(10):
+        folder = tmp_path / f"guard-{number}"
+        one_is_killed(new_database(), folder)
