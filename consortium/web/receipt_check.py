@@ -114,8 +114,10 @@ def brought(fields: FormData) -> Brought:
             return Brought(_lines(raw))
         found += codes.in_picture(_picture(raw))
         pictures += 1
+    if not found and pictures:
+        raise invalid("receipt.no_code")
     if not found:
-        raise invalid("receipt.no_code" if pictures else "receipt.nothing")
+        raise invalid("receipt.nothing")
     whole, parts = codes.joined(found)
     return Brought(whole, parts)
 
