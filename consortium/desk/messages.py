@@ -18,7 +18,7 @@ from consortium.kernel.ids import new_id
 from consortium.kernel.paging import bounded
 
 _NOT_CLINICAL = frozenset({"case.read", "body.refuse", "ack", "feed.heads"})
-_FAMILIES = frozenset({"contract", "key", "charter", "member", "directory"})
+_FAMILIES = frozenset({"contract", "key", "charter", "member", "directory", "state"})
 QUEUED, SENT = "queued", "sent"
 
 

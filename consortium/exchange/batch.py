@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
+from consortium.exchange import closing
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.folding import Folding
@@ -109,5 +110,7 @@ class Batch:
         """Write leaves, entries, chains, feeds and shared state, each in bulk."""
         if not self._new_leaves:
             return
+        if self._head.size and closing.turns(self._head.last_ms, self._time_ms):
+            closing.keep(self._session, self._head)
         journal.append(self._session, self._head, self._new_leaves, time_ms=self._time_ms)
         self._folding.flush()

@@ -139,7 +139,10 @@ class Inbox:
         row.state, row.alarm = self._judge_and_apply(session, member, entry, now=now)
         session.flush()
         if row.state == ALARM and self._folds:
-            dispute(session, self._post, member, entry, row.alarm, now=now)
+            dispute(
+                session, self._post, member, index=item.index, verdict=entry.verdict,
+                found=row.alarm, now=now,
+            )  # fmt: skip
         return row.state
 
     def _judge_and_apply(

@@ -35,7 +35,7 @@ def refuse_body(
     header = entry.header
     if header.sender == member or header.everyone or header.kind in {"body.refuse/1", *QUIET}:
         return
-    if _answered(session, member, "body.refuse/1", case=header.case, of=header.id):
+    if answered(session, member, "body.refuse/1", case=header.case, of=header.id):
         return
     exchange = new_id(now)
     body = messages.build(
@@ -58,14 +58,15 @@ def refuse_body(
 
 
 def dispute(
-    session: Session, post: Post, member: str, entry: Entry, found: str, *, now: datetime
-) -> None:
+    session: Session, post: Post, member: str, *, index: int, verdict: str, found: str,
+    now: datetime,
+) -> None:  # fmt: skip
     """Tell the hub that this member finds another verdict than the leaf says.
 
     Raises:
         Refusal: as `refuse_body`.
     """
-    if _answered(session, member, "dispute.raise/1", index=entry.item.index):
+    if answered(session, member, "dispute.raise/1", index=index):
         return
     exchange = new_id(now)
     body = messages.build(
@@ -73,9 +74,7 @@ def dispute(
         source=member,
         destinations=(HUB_MEMBER,),
         resources=[
-            messages.parameters(
-                index=entry.item.index, verdict=entry.verdict.split(" ")[0], found=found
-            )
+            messages.parameters(index=index, verdict=verdict.split(" ", maxsplit=1)[0], found=found)
         ],
         exchange_id=exchange,
         now=now,
@@ -88,10 +87,10 @@ def dispute(
             raise
 
 
-def _answered(
+def answered(
     session: Session, member: str, kind: str, *, case: str = "", **about: str | int
 ) -> bool:
-    """Whether this member sent such an answer with these facts before."""
+    """Whether this member sent such an exchange with these facts before."""
     sent = session.scalars(
         select(OutboxRow.facts).where(
             OutboxRow.case == case, OutboxRow.member == member, OutboxRow.kind == kind

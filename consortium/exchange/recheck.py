@@ -19,6 +19,8 @@ from consortium.exchange.limits import BATCH_MAX
 from consortium.exchange.replay import Finding, Replay, Shown
 from consortium.exchange.tables import (
     ChainHeadRow,
+    ClosingRow,
+    ClosingSubjectRow,
     EntryRow,
     FeedHeadRow,
     FeedRow,
@@ -33,6 +35,7 @@ _ENTRY = table_of(EntryRow)
 _REPLAYED = [
     table_of(row) for row in (EntryRow, ChainHeadRow, FeedRow, FeedHeadRow, SharedStateRow)
 ]
+_CLOSINGS = [table_of(row) for row in (ClosingRow, ClosingSubjectRow)]
 _NOT_REPLAYED = frozenset({"facts", "body"})
 """Columns that the replay reads and does not make."""
 
@@ -90,7 +93,8 @@ def recheck(database: Database, registry: Registry) -> Report:
     with tempfile.TemporaryDirectory(prefix="replay-") as folder:
         scratch = Database(f"sqlite:///{Path(folder) / 'scratch.db'}")
         try:
-            Base.metadata.create_all(scratch.engine, tables=[*journal.TABLES, *_REPLAYED])
+            tables = [*journal.TABLES, *_REPLAYED, *_CLOSINGS]
+            Base.metadata.create_all(scratch.engine, tables=tables)
             with scratch.write() as session:
                 journal.create(session)
             with database.read() as session:

@@ -9,15 +9,16 @@ body is not shown. Sealed bodies never are, and a body that opens nothing proves
 shows it may have made it. The sender sees such a refusal, and knows what it sent.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import alarms, candidate, heads, heads_audit, jws, state
+from consortium.exchange import alarms, candidate, closing, heads, heads_audit, jws, state
 from consortium.exchange.candidate import Candidate
+from consortium.exchange.closing_kind import CLOSED as CLOSED_KIND
 from consortium.exchange.envelope import Envelope, check_sizes
 from consortium.exchange.facts import Value
 from consortium.exchange.folding import Folding
@@ -35,6 +36,7 @@ from consortium.ledger import journal
 _BODY = "exchange.body"
 _TEXT_MAX = 200
 _HEADS = "heads"
+_CLOSED = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,24 @@ class Replay:
         if len(entries) > BATCH_MAX:
             raise ValueError(f"at most {BATCH_MAX} entries at once")
         read, halted = self._read_all(entries)
+        for month in self._months(read):
+            self._fold(month)
+        return Taken(len(read), tuple(self._findings), halted)
+
+    def _months(self, read: Sequence[_Read]) -> Iterator[list[_Read]]:
+        """The entries, cut where a month is over: what was then is kept before any more."""
+        part: list[_Read] = []
+        last_ms, begun = self._head.last_ms, self._head.size > 0
+        for entry in read:
+            if begun and entry.time_ms > last_ms and closing.turns(last_ms, entry.time_ms):
+                yield part
+                part = []
+                closing.keep(self._session, self._head)
+            part.append(entry)
+            last_ms, begun = max(last_ms, entry.time_ms), True
+        yield part
+
+    def _fold(self, read: Sequence[_Read]) -> None:
         folding = Folding(self._session, self._registry, [one.signed.header.node for one in read])
         names: list[str] = []
         for entry in read:
@@ -132,8 +152,9 @@ class Replay:
         journal.copy(self._session, self._head, new, last_ms=self._last_ms)
         before = state.read(self._session, heads.SUBJECT)
         folding.flush()
+        self._head = journal.Head(self._head.size + len(new), self._last_ms)
         self._check_heads(read, after=before["index"] if before is not None else -1)
-        return Taken(len(read), tuple(self._findings), halted)
+        self._check_closed(read)
 
     # ------------------------------------------------------------ reading
 
@@ -259,6 +280,20 @@ class Replay:
                 told = f"{wrong.what} {wrong.member or '-'} {wrong.index} {wrong.after} {upto}"
                 self._find(entry, _HEADS, root, told)
             after = upto
+
+    def _check_closed(self, read: Sequence[_Read]) -> None:
+        """Compare what the hub says of a month with what was found here when it was over."""
+        for entry in read:
+            facts = entry.one.facts
+            if entry.kind.name != CLOSED_KIND or not outcome_of(entry.verdict)[0] or not facts:
+                continue
+            found = closing.closed(self._session, facts["month"])
+            mine = found.facts if found is not None else {}
+            for name in facts:
+                if mine.get(name) != facts[name]:
+                    told = f"{name} {mine.get(name, '-')}"
+                    self._find(entry, _CLOSED, f"{name} {facts[name]}", told)
+                    break
 
     def _find(self, entry: _Read, aspect: str, said: str, found: str) -> None:
         kind = entry.signed.header.kind

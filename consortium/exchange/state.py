@@ -48,11 +48,15 @@ def scan(session: Session, prefix: str, *, limit: int = 1000) -> list[tuple[str,
 def write(
     session: Session, changed: Mapping[str, tuple[Value, int]], known: frozenset[str]
 ) -> None:
-    """Write changed subjects as (value, entry index); `known` are those that had a row."""
+    """Write changed subjects as (value, entry index); `known` are those that had a row.
+
+    Values stand in one form, names sorted, so that whoever folds the same has the same bytes
+    (`closing.leaf_hash`).
+    """
     fresh: list[tuple[str, str, int]] = []
     stale: list[tuple[str, str, int]] = []
     for name, (value, index) in changed.items():
-        row = (name, orjson.dumps(value).decode(), index)
+        row = (name, orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode(), index)
         (stale if name in known else fresh).append(row)
     insert_rows(session, _T, fresh)
     upsert_rows(session, _T, stale)

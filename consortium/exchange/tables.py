@@ -213,6 +213,35 @@ class ReplayFindingRow(Base):
     at: Mapped[datetime] = mapped_column(Instant)
 
 
+class ClosingRow(Base):
+    """Hub and mirror: a month that is over, its first and last entry (`closing`).
+
+    The hashes are empty until they are asked for.
+    """
+
+    __tablename__ = "closing"
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    first: Mapped[int] = mapped_column(BigInteger)
+    index: Mapped[int] = mapped_column("entry", BigInteger)
+    count: Mapped[int] = mapped_column(BigInteger, default=0)
+    state: Mapped[str] = mapped_column(String(43), default="")
+    feeds: Mapped[str] = mapped_column(String(43), default="")
+    chains: Mapped[str] = mapped_column(String(43), default="")
+    figures: Mapped[str] = mapped_column(Text, default="")
+
+
+class ClosingSubjectRow(Base):
+    """Hub and mirror: shared state as it was when a month was over, for the newest months."""
+
+    __tablename__ = "closing_subject"
+    month: Mapped[str] = mapped_column(String(7), primary_key=True)
+    subject: Mapped[str] = mapped_column(
+        String(200).with_variant(String(200, collation="C"), "postgresql"), primary_key=True
+    )
+    value: Mapped[str] = mapped_column(Text)
+    entry: Mapped[int] = mapped_column(BigInteger)
+
+
 class MarkRow(Base):
     """Small facts of this node (restored or not, alarms), one value by name."""
 

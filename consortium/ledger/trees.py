@@ -1,6 +1,6 @@
 """Merkle trees over short lists that entries of the ledger commit to (hashing of RFC 6962, 2.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chain import merkle
 from chain.errors import ProofError
@@ -21,6 +21,14 @@ class ListTree:
     def path(self, place: int) -> list[bytes]:
         """The inclusion path of a leaf, leaf first (RFC 6962, 2.1.1)."""
         return merkle.inclusion_proof(place, self.size, lambda *at: self._nodes[at])
+
+
+def root_of(leaf_hashes: Iterable[bytes]) -> tuple[bytes, int]:
+    """Root over leaf hashes that are read once, and how many they were."""
+    frontier = merkle.Frontier()
+    for one in leaf_hashes:
+        frontier.extend((one,))
+    return frontier.root(), frontier.size
 
 
 def leads_to(

@@ -221,6 +221,8 @@ def _timetable(node: Node) -> list[Job]:
     ]
     if node.hub is not None:
         jobs.append(Job("heads", node.say_heads, every=timedelta(minutes=1)))
+    if node.keeps_ledger:
+        jobs.append(Job("closing", node.close_month, every=timedelta(minutes=1)))
     jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
     jobs.append(Job("gossip", node.gossip, every=timedelta(minutes=10), apart=True))
     jobs.append(Job("backup", node.back_up, every=hourly, apart=True))

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import evidence
 from consortium.desk import service as desk
-from consortium.exchange import gossiping, heads_hub
+from consortium.exchange import closing_desk, gossiping, heads_hub
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -168,6 +168,15 @@ class Node:
     def say_heads(self, now: datetime) -> bool:
         """At the hub, say where every feed stands, if it is time."""
         return self.hub is not None and heads_hub.send(self.database, self.post, now=now)
+
+    def close_month(self, now: datetime) -> str:
+        """Say of a month that is over what everything was; at a mirror, that it is so."""
+        if self.hub is not None:
+            return closing_desk.close(self.database, self.post, now=now)
+        if self.mirror is None:
+            return ""
+        [member] = self.identities.members
+        return closing_desk.answer(self.database, self.post, member, now=now)
 
     def close(self) -> None:
         """Stop jobs, end threads and connections."""

@@ -6,10 +6,11 @@ from consortium.contracts import kinds as contract_kinds
 from consortium.contracts.permit import PERMIT
 from consortium.desk import kinds as desk_kinds
 from consortium.desk.signing import ContractRows
-from consortium.exchange import heads_kind, own_kinds
-from consortium.exchange.kinds import ExchangeKind, QueryType, Registry, SubjectType
+from consortium.exchange import closing_kind, heads_kind, own_kinds
+from consortium.exchange.kinds import QueryType, Registry, SubjectType
 from consortium.members import kinds as member_kinds
 from consortium.members import trust as member_trust
+from consortium.members.model import REGULATOR
 from consortium.records import kinds as record_kinds
 from consortium.referrals import kinds as referral_kinds
 from consortium.scheduling import kinds as scheduling_kinds
@@ -18,6 +19,7 @@ from consortium.teleconsult import kinds as teleconsult_kinds
 _ROOMS = (
     own_kinds,
     heads_kind,
+    closing_kind,
     member_kinds,
     member_trust,
     contract_kinds,
@@ -31,10 +33,10 @@ _ROOMS = (
 
 def registry() -> Registry:
     """Every kind and family of subjects of this program, with the contract check."""
-    kinds: list[ExchangeKind] = []
+    kinds = [*contract_kinds.kinds(ContractRows()), *closing_kind.kinds(REGULATOR)]
     subjects: list[SubjectType] = []
     for room in _ROOMS:
-        kinds += contract_kinds.kinds(ContractRows()) if room is contract_kinds else room.KINDS
+        kinds += () if room is contract_kinds else getattr(room, "KINDS", ())
         subjects += getattr(room, "SUBJECTS", ())
     return Registry(kinds, subjects, PERMIT)
 

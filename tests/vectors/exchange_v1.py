@@ -11,11 +11,12 @@ from typing import Any
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.exchange import commitment, feed, jws
+from consortium.exchange import closing, commitment, feed, jws
 from consortium.exchange.commitment import Part, b64
 from consortium.exchange.envelope import Envelope
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.heads import Head, Heads
+from consortium.ledger.trees import root_of
 
 FILE = Path(__file__).parent / "exchange-v1.json"
 NODE = "node-1"
@@ -59,6 +60,28 @@ def header(facts: bytes, salt: bytes) -> Header:
     )
 
 
+def _closing() -> dict[str, Any]:
+    """What `state.closed/1` says of two subjects, one chain and a month's figures."""
+    subjects = [
+        ("case:k-1", '{"parties":["lead","shiqiao"],"state":"open"}', 7),
+        ("key:n", "{}", 0),
+    ]
+    figures = closing.figures_of(
+        [("referral.request/1", "shiqiao", "ok v1", 2), ("ack/1", "lead", "ack.backwards", 1)],
+        [("c-1/cardiology/shiqiao/lead", 2)],
+    )
+    state, _ = root_of(closing.leaf_hash(*one) for one in subjects)
+    chain = ("node-1", "routine", 2, hashlib.sha256(b"before").digest())
+    return {
+        "subjects": [list(one) for one in subjects],
+        "state": state.hex(),
+        "chain": [*chain[:3], chain[3].hex()],
+        "chains": root_of([closing.chain_leaf_hash(*chain)])[0].hex(),
+        "figures": figures.decode(),
+        "figures_hash": closing.figures_hash(figures),
+    }
+
+
 def make() -> dict[str, Any]:
     """Every vector by name; bytes as hex."""
     facts = commitment.facts_bytes(FACTS, bytes([1]) * 32)
@@ -82,6 +105,7 @@ def make() -> dict[str, Any]:
         "prev_of_next": jws.digest_text(signed),
         "first_prev": jws.FIRST_PREV,
         "feed": [feed.ZERO.hex(), one.hex(), two.hex()],
+        "closing": _closing(),
         "feed_heads": {
             "leaves": [[head.member, head.number, head.leaf_hash.hex()] for head in told.all],
             "root": told.root.hex(),

@@ -14,6 +14,8 @@ def upgrade() -> None:
     _blob()
     _blob_use()
     _chain_head()
+    _closing()
+    _closing_subject()
     _exchange_entry()
     _feed()
     _feed_cursor()
@@ -73,6 +75,36 @@ def _chain_head() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(length=43), nullable=False),
         sa.PrimaryKeyConstraint("node", "lane", name=op.f("pk_chain_head")),
+    )
+
+
+def _closing() -> None:
+    op.create_table(
+        "closing",
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column("first", sa.BigInteger(), nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.String(length=43), nullable=False),
+        sa.Column("feeds", sa.String(length=43), nullable=False),
+        sa.Column("chains", sa.String(length=43), nullable=False),
+        sa.Column("figures", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("month", name=op.f("pk_closing")),
+    )
+
+
+def _closing_subject() -> None:
+    op.create_table(
+        "closing_subject",
+        sa.Column("month", sa.String(length=7), nullable=False),
+        sa.Column(
+            "subject",
+            sa.String(length=200).with_variant(sa.String(length=200, collation="C"), "postgresql"),
+            nullable=False,
+        ),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("month", "subject", name=op.f("pk_closing_subject")),
     )
 
 

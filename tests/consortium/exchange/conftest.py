@@ -29,8 +29,8 @@ def make_world(sqlite_files: SqliteFiles, tmp_path: Path) -> Iterator[Callable[.
             made += 1
             return stack.enter_context(sqlite_files.one(tmp_path, f"n{made}.db"))
 
-        def world(*clinics: str, witnesses: bool = False) -> World:
-            built = World(tmp_path, make, clinics or ("a", "b"), witnesses=witnesses)
+        def world(*clinics: str, witnesses: bool = False, mirror: bool = False) -> World:
+            built = World(tmp_path, make, clinics or ("a", "b"), witnesses=witnesses, mirror=mirror)
             stack.callback(built.close)
             return built
 

@@ -7,8 +7,8 @@ from typing import ClassVar
 from sqlalchemy import String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from consortium.exchange import closing_kind, heads_kind
 from consortium.exchange import facts as rules
-from consortium.exchange import heads_kind
 from consortium.exchange.facts import FactRule, Facts, Value
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.kinds import (
@@ -257,13 +257,23 @@ class AllowAll:
 def registry() -> Registry:
     """The registry of a test world."""
     return Registry(
-        [Seed(), Open(), Say(), Claim(), GiveBack(), *OWN_KINDS, *heads_kind.KINDS],
+        [
+            Seed(),
+            Open(),
+            Say(),
+            Claim(),
+            GiveBack(),
+            *OWN_KINDS,
+            *heads_kind.KINDS,
+            *closing_kind.kinds("regulator"),
+        ],
         [
             SubjectType("key", everyone),
             SubjectType("member", everyone),
             SubjectType("thing", parties, holds=lambda _name, member, _read: member == "lead"),
             *OWN_SUBJECTS,
             *heads_kind.SUBJECTS,
+            *closing_kind.SUBJECTS,
         ],
         AllowAll(),
     )

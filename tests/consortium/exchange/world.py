@@ -22,6 +22,7 @@ from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.kinds import Registry
 from consortium.exchange.links import Done
+from consortium.exchange.mirror import Mirror
 from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.outbox import Draft, Post, Queued
 from consortium.exchange.sealing import new_identity
@@ -32,7 +33,7 @@ from consortium.ledger import journal, publisher, receipts
 from consortium.ledger.keys import LogKey, make_log_key
 from consortium.ports import LinkDown, Reply
 from tests.consortium.exchange.files import documents
-from tests.consortium.exchange.kinds import registry
+from tests.consortium.exchange.kinds import MIRROR, registry
 from tests.support.clock import VirtualClock
 
 HUB, LEAD = "consortium", "lead"
@@ -120,9 +121,21 @@ class Member:
         self.inbox = Inbox(kinds, self.post, folds=not hub)
         self.store = BlobStore(folder / "blobs")
         self.courier: Courier | None = None
+        self.mirror: Mirror | None = None
+
+    def keep_ledger(self, kinds: Registry) -> None:
+        """Be a mirror's node: the replay folds, and the inbox waits for it."""
+        with self.database.write() as session:
+            journal.create(session)
+        self.inbox = Inbox(kinds, self.post, folds=False, upto=journal.size)
+        self.mirror = Mirror(
+            self.database, kinds, Caller(self.identity, self.link, self.clock), self.policy
+        )
 
     def connect(self, link: Link, policy: bytes) -> None:
-        self.link = link
+        self.link, self.policy = link, policy
+        if self.mirror is not None:
+            self.mirror.caller = Caller(self.identity, link, self.clock)
         self.courier = Courier(
             database=self.database, identity=self.identity, post=self.post, inbox=self.inbox,
             caller=Caller(self.identity, link, self.clock), store=self.store, clock=self.clock,
@@ -147,6 +160,8 @@ class Member:
 
     def sync(self) -> Done:
         assert self.courier is not None
+        if self.mirror is not None:
+            self.mirror.run_once(self.clock.now())
         return self.courier.run_once(self.clock.now())
 
 
@@ -155,7 +170,7 @@ class World:
 
     def __init__(
         self, folder: Path, make: Callable[[], Database], clinics: tuple[str, ...] = ("a", "b"), *,
-        seed: int = 1, witnesses: bool = False,
+        seed: int = 1, witnesses: bool = False, mirror: bool = False,
     ) -> None:  # fmt: skip
         self.rng = random.Random(seed)
         self.opened: list[Database] = []
@@ -185,6 +200,9 @@ class World:
         with self.hub_database.write() as session:
             journal.create(session)
         self.start_hub()
+        if mirror:
+            self.members[MIRROR].keep_ledger(self.registry)
+            self.members[MIRROR].connect(self.members[MIRROR].link, self.policy)
         self._seed()
 
     def _identity(self, name: str) -> Identity:
