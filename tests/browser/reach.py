@@ -11,7 +11,7 @@ from consortium import words
 from tests.browser.site import AXE_TAGS, axe
 
 PAGES_MAX = 80
-_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}")
+_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|[0-9a-f]{32}|(?<=/entries/)[0-9]+")
 _VALUE = re.compile(r"(?<!\bact)=[^&]*")
 _FILES = re.compile(r"/file(s/.*)?$|/consent$|^/fhir/|^/static/")
 _ENGLISH = re.compile(r"[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}")
