@@ -5,6 +5,7 @@ from typing import Protocol
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.identity import Identities
 from consortium.exchange.links import LinkState
+from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.exchange.witnessing import Witnessing
 from consortium.kernel.database import Database
 from consortium.ports import Clock
@@ -34,5 +35,5 @@ class ApiNode(Protocol):
         """What this node sees of the ledger, cosigns and hears."""
 
     @property
-    def desk(self) -> HubDesk | None:
-        """The hub's side of sync; None at a workstation."""
+    def desk(self) -> HubDesk | MirrorDesk | None:
+        """What answers other nodes: the hub's side of sync, a mirror's; None at a workstation."""

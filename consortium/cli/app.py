@@ -195,6 +195,22 @@ def hub_clock(
         clock.show(Settings.read(home))
 
 
+@hub_app.command("recover")
+@told
+def hub_recover(
+    home: Home,
+    mirror: Annotated[list[str] | None, typer.Option(help="A mirror's address.")] = None,
+    file: Annotated[list[Path] | None, typer.Option(help="A node's file of evidence.")] = None,
+) -> None:
+    """Fill a lost ledger again from guard, mirrors and files; exit 3 while entries are missing.
+
+    The node is stopped. Run it again at any point.
+    """
+    from consortium.cli.recover import recover
+
+    raise typer.Exit(recover(Settings.read(home), mirrors=mirror or (), files=file or ()))
+
+
 @hub_app.command("policy")
 @told
 def hub_policy(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import closing
+from consortium.exchange import behind, closing
 from consortium.exchange.answers import Answer, Status
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.folding import Folding
@@ -31,6 +31,7 @@ class Batch:
         self._session = session
         self._registry = registry
         self._head = journal.lock_head(session)
+        behind.refuse(session)
         self.first = self._head.size
         self._time_ms = journal.next_time(session, self._head, timekeeper)
         self._time = from_ms(self._time_ms)

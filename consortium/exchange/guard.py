@@ -81,6 +81,17 @@ class NodeGuard:
                 write_durably(path, content)
             self._heads = merged
 
+    def take_over(self, heads: Heads) -> None:
+        """Begin to vouch on this machine, from heads that the ledger holds, for a guard lost.
+
+        Only where the ledger is known to hold all that this node ever sent (`hub recover`).
+        """
+        with self._lock, self._alone():
+            content = {"node": self.node, "machine": self.machine, "heads": dict(heads)}
+            for path in self._paths:
+                write_durably(path, orjson.dumps(content))
+            self._heads = dict(heads)
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         path = self._paths[0].with_suffix(".lock")

@@ -32,6 +32,7 @@ from consortium.exchange.limits import (
     PUSH_MAX_EXCHANGES,
 )
 from consortium.exchange.mirrorpages import MirrorPages
+from consortium.exchange.problems import answered, refused
 from consortium.exchange.requests import ANSWER, Elsewhere, Requests
 from consortium.exchange.tables import ChainHeadRow, EntryRow
 from consortium.kernel.database import Database
@@ -47,19 +48,6 @@ _RECEIPTS_MAX = 256
 _MEMBERS_MAX = 600
 _INDEX_MAX = 2**53
 _SHA256 = re.compile("[0-9a-f]{64}")
-_STATUS = {
-    RefusalKind.INVALID: 400,
-    RefusalKind.FORBIDDEN: 403,
-    RefusalKind.MISSING: 404,
-    RefusalKind.CONFLICT: 409,
-    RefusalKind.THROTTLED: 429,
-    RefusalKind.UNAVAILABLE: 503,
-    RefusalKind.TOO_LARGE: 413,
-    RefusalKind.UNSUPPORTED: 415,
-    RefusalKind.SIGN_IN: 401,
-}
-_CODES = {"blob.damaged": 422, "fhir.control": 422}
-"""Well-formed, and yet not to be kept."""
 
 
 class HubDesk:
@@ -116,7 +104,7 @@ class HubDesk:
                 raise missing("sync.path")
             return handler(body)
         except Refusal as refusal:
-            return _refused(refusal)
+            return refused(refusal)
         except Elsewhere as other:
             return self._elsewhere(other.process, path, body)
 
@@ -127,7 +115,7 @@ class HubDesk:
                 return self._peer(process, path, body)
         except LinkDown:
             pass  # it is no more, and its nonces with it
-        return _refused(Refusal(RefusalKind.SIGN_IN, "sync.nonce"))
+        return refused(Refusal(RefusalKind.SIGN_IN, "sync.nonce"))
 
     def _hello(self, body: bytes) -> Reply:
         now = self._clock.now()
@@ -140,7 +128,7 @@ class HubDesk:
             )
             heads = {lane: [seq, digest] for lane, seq, digest in chains}
             size = journal.size(session)
-        return _json(
+        return answered(
             {
                 "nonce": self._requests.nonce(node, now=now),
                 "member": member,
@@ -172,7 +160,7 @@ class HubDesk:
             )
         final = frozenset(one for one in _listed(statement, "final") if isinstance(one, str))
         answers = self._admission.admit(raws, final=final)
-        return _json({"answers": [self._answer(answer) for answer in answers]})
+        return answered({"answers": [self._answer(answer) for answer in answers]})
 
     def _answer(self, answer: Answer) -> dict[str, Any]:
         """An answer without a leaf is signed by the hub's node with its time (PROTOCOL 4, 1)."""
@@ -262,7 +250,7 @@ class HubDesk:
             if query is None or not isinstance(params, dict):
                 raise missing("sync.query")
             answer = query.answer(session, member, params)
-            return _json(
+            return answered(
                 {
                     "answer": answer,
                     "index": journal.size(session) - 1,
@@ -315,7 +303,7 @@ class HubDesk:
                 raise invalid("blob.too_many", limit=PARTS_MAX)
             blobs.keep(session, digest, size=len(sealed), exchange=exchange, now=self._clock.now())
             self._store.put(sealed)
-        return _json({"blob": digest, "size": len(sealed)})
+        return answered({"blob": digest, "size": len(sealed)})
 
 
 def _has_more(session: Session, member: str, number: int) -> bool:
@@ -338,14 +326,3 @@ def _listed(statement: Mapping[str, Any], name: str) -> list[Any]:
 
 def _is_index(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _INDEX_MAX
-
-
-def _json(value: Mapping[str, Any]) -> Reply:
-    return Reply(200, orjson.dumps(value), {"content-type": "application/json"})
-
-
-def _refused(refusal: Refusal) -> Reply:
-    """A problem detail (RFC 9457) with the stable code; words are the asking node's business."""
-    status = _CODES.get(refusal.code, _STATUS[refusal.kind])
-    body = {"type": f"urn:sharing-chain:{refusal.code}", "status": status, "code": refusal.code}
-    return Reply(status, orjson.dumps(body), {"content-type": "application/problem+json"})

@@ -26,9 +26,34 @@ _HALTED = "replay.halted"
 
 
 @dataclass(frozen=True, slots=True)
-class _Page:
+class Shared:
+    """A page of a ledger: entries from the index asked for, the checkpoint that ends it or b""."""
+
     entries: list[Shown]
     checkpoint: bytes
+
+
+def ask(caller: Caller, start: int) -> Shared:
+    """Ask whoever keeps the whole ledger for its entries from an index on.
+
+    Raises:
+        LinkDown: no answer, or none of a node of this program.
+        Refusal: the other side's own code.
+    """
+    answer = caller.request("/sync/mirror", [], **{"from": start})
+    try:
+        raw, *parts = unframe(answer, most=3 * BATCH_MAX + 1)
+        meta = orjson.loads(raw)
+        has = [int(one) for one in meta["has"]]
+        # a leaf, facts and a body for each, or it is no answer of a hub
+        each = zip(has, parts[::3], parts[1::3], parts[2::3], strict=True)
+        entries = [
+            Shown(leaf, facts if one & 1 else None, body if one & 2 else None)
+            for one, leaf, facts, body in each
+        ]
+        return Shared(entries, str(meta["checkpoint"]).encode())
+    except (Refusal, ValueError, KeyError, TypeError) as odd:
+        raise LinkDown("no answer of a hub") from odd
 
 
 @dataclass(slots=True)
@@ -64,25 +89,12 @@ class Mirror:
             self.trouble = refusal.code
         return taken
 
-    def _ask(self) -> _Page:
+    def _ask(self) -> Shared:
         with self.database.read() as session:
             size = journal.size(session)
-        answer = self.caller.request("/sync/mirror", [], **{"from": size})
-        try:
-            raw, *parts = unframe(answer, most=3 * BATCH_MAX + 1)
-            meta = orjson.loads(raw)
-            has = [int(one) for one in meta["has"]]
-            # a leaf, facts and a body for each, or it is no answer of a hub
-            each = zip(has, parts[::3], parts[1::3], parts[2::3], strict=True)
-            entries = [
-                Shown(leaf, facts if one & 1 else None, body if one & 2 else None)
-                for one, leaf, facts, body in each
-            ]
-            return _Page(entries, str(meta["checkpoint"]).encode())
-        except (Refusal, ValueError, KeyError, TypeError) as odd:
-            raise LinkDown("no answer of a hub") from odd
+        return ask(self.caller, size)
 
-    def _take(self, page: _Page, now: datetime) -> tuple[int, bool]:
+    def _take(self, page: Shared, now: datetime) -> tuple[int, bool]:
         """Replay a page; gives how many entries were kept, and whether more can follow."""
         with self.database.write() as session:
             first = journal.size(session)

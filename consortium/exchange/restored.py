@@ -14,6 +14,8 @@ from consortium.exchange.tables import MarkRow, OwnHeadRow
 
 Heads = Mapping[str, tuple[int, str]]
 FORK = "fork"
+_UNSURE = frozenset({"behind", "no_guard", "other_machine", "damaged"})
+"""Reasons that a ledger which is whole again answers."""
 _MARK = "restored:"
 _NONE = (0, "")
 
@@ -79,6 +81,26 @@ def _compare(session: Session, identity: Identity) -> str:
     known = heads(session, identity.node)
     behind = any(seq > known.get(lane, _NONE)[0] for lane, (seq, _) in kept.heads.items())
     return "behind" if behind else ""
+
+
+def vouch_anew(session: Session, identity: Identity, *, ledger: Heads) -> None:
+    """At a hub whose ledger is whole again: its guards begin anew from ledger and database.
+
+    What the lost database had signed and nobody admitted never left this installation, whose own
+    members reach admission in process: its numbers are free. The node takes its entries back from
+    its feed before it signs.
+
+    Args:
+        ledger: heads of this node's chains on the ledger.
+    """
+    if check_at_start(session, identity) not in _UNSURE:
+        return
+    known = heads(session, identity.node)
+    for lane, head in ledger.items():
+        if head[0] > known.get(lane, _NONE)[0]:
+            known[lane] = head
+    identity.guard.take_over(known)
+    mark(session, identity.node, "behind")
 
 
 def clear_if_whole(session: Session, identity: Identity, *, hub: Heads) -> bool:

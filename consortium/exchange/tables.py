@@ -201,6 +201,41 @@ class BlobUseRow(Base):
     state: Mapped[str] = mapped_column(String(8))
 
 
+class PieceRow(Base):
+    """Hub being filled again: an entry above its end as somebody gave it, until it is taken.
+
+    `givers` is a JSON list; `sender_body`: the body is the sender's own copy; `proven`: a receipt
+    under the log's signature came with it.
+    """
+
+    __tablename__ = "recover_piece"
+    index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
+    leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    leaf: Mapped[bytes] = mapped_column(LargeBinary)
+    facts: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    givers: Mapped[str] = mapped_column(Text)
+    sender_body: Mapped[bool] = mapped_column(default=False)
+    proven: Mapped[bool] = mapped_column(default=False)
+
+
+class PromisedRow(Base):
+    """Hub being filled again: a checkpoint of the log that somebody showed, above its end."""
+
+    __tablename__ = "recover_promised"
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    note: Mapped[bytes] = mapped_column(LargeBinary)
+    giver: Mapped[str] = mapped_column(String(200))
+
+
+class MissingBodyRow(Base):
+    """Hub: an entry that was filled in without its body; feeds wait before it."""
+
+    __tablename__ = "recover_body"
+    index: Mapped[int] = mapped_column("entry", BigInteger, primary_key=True, autoincrement=False)
+
+
 class ReplayFindingRow(Base):
     """Mirror: where the ledger says something else than its own rules (`replay.Finding`)."""
 

@@ -4,7 +4,7 @@ from consortium.wiring.building import POLICY_FILE, build, local_identities
 from consortium.wiring.links import HttpLink, InProcessLink, SystemClock
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
-from consortium.wiring.starting import refuse_behind_guard, start_checks
+from consortium.wiring.starting import recovery_of, refuse_behind_guard, start_checks
 
 __all__ = [
     "POLICY_FILE",
@@ -16,6 +16,7 @@ __all__ = [
     "build",
     "local_identities",
     "queries",
+    "recovery_of",
     "refuse_behind_guard",
     "registry",
     "start_checks",

@@ -16,6 +16,7 @@ from consortium.exchange.hubdesk import Handler, HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.mirror import Mirror
+from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
@@ -27,7 +28,7 @@ from consortium.ledger.keys import load_log_keys
 from consortium.ledger.signing import remote_log_key
 from consortium.members.keyring import Keyring
 from consortium.members.keys import KeyFolder
-from consortium.members.model import REGULATOR
+from consortium.members.model import CONSORTIUM, REGULATOR
 from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
 from consortium.settings import NodeRole, Settings
@@ -186,6 +187,8 @@ def _connect(node: Node, given: Link | None) -> None:
         if mirrors:
             own = Caller(identity, link, node.clock)
             node.mirror = Mirror(node.database, node.registry, own, node.policy)
+            pages = MirrorPages(node.registry, CONSORTIUM)
+            node.mirror_desk = MirrorDesk(node.database, pages, clock=node.clock)
 
 
 def _schedulers(node: Node) -> tuple[Scheduler, ...]:

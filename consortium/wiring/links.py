@@ -13,6 +13,7 @@ from adapters.link.https import HttpsLink, LinkFailed
 from adapters.link.relay import Receive, Scope, Send, SocketRelay
 from consortium.exchange import gossiping
 from consortium.exchange.hubdesk import HubDesk
+from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.jobs.scheduler import Scheduler
 from consortium.ports import LinkDown, Reply
 from consortium.settings import Settings
@@ -69,9 +70,9 @@ def tell_over_http(address: str, checkpoint: bytes) -> bytes | None:
 
 
 class InProcessLink:
-    """The port `Link` of the hub's own members: the same desk, without a network."""
+    """The port `Link` of members in one process with a desk: the same desk, without a network."""
 
-    def __init__(self, desk: HubDesk) -> None:
+    def __init__(self, desk: HubDesk | MirrorDesk) -> None:
         self._desk = desk
 
     def call(self, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:

@@ -18,6 +18,7 @@ from consortium.exchange.identity import Identities
 from consortium.exchange.kinds import Registry
 from consortium.exchange.links import LinkState
 from consortium.exchange.mirror import Mirror
+from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.exchange.outbox import Post
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.witnessing import Witnessing
@@ -68,6 +69,7 @@ class Node:
     policy: bytes
     hub: Hub | None = None
     mirror: Mirror | None = None
+    mirror_desk: MirrorDesk | None = None
     couriers: dict[str, Courier] = field(default_factory=dict)
     callers: dict[str, Caller] = field(default_factory=dict)
     schedulers: tuple[Scheduler, ...] = ()
@@ -88,8 +90,9 @@ class Node:
         return self.couriers[first].witnessing
 
     @property
-    def desk(self) -> HubDesk | None:
-        return self.hub.desk if self.hub is not None else None
+    def desk(self) -> HubDesk | MirrorDesk | None:
+        """What answers other nodes; at a mirror the hub that lost its database, None elsewhere."""
+        return self.hub.desk if self.hub is not None else self.mirror_desk
 
     @property
     def keeps_ledger(self) -> bool:

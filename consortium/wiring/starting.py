@@ -1,19 +1,26 @@
-"""What is checked before a node serves."""
+"""What is checked before a node serves, and the recovery of a hub that may not."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
-from consortium.exchange import restored
-from consortium.kernel.errors import Refusal, RefusalKind
-from consortium.ledger import journal, publisher
+from consortium.exchange import behind, gossiping, restored
+from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.exchange.recovery import Recovery
+from consortium.kernel.errors import Refusal, RefusalKind, missing
+from consortium.ledger import gossip, journal, policies, publisher, receipts
 from consortium.wiring.node import Node
 
 
-def start_checks(node: Node) -> Mapping[str, str]:
+def start_checks(node: Node, *, recovering: bool = False) -> Mapping[str, str]:
     """Compare guards and tail of the ledger at start; gives why a local node may not sign.
 
+    Args:
+        recovering: let a hub that lacks entries serve, to be given them; it gives no index.
+
     Raises:
-        Refusal: `ledger.damaged`, or `exchange.behind_guard` when the hub's database is smaller
-            than its guard: it was restored, and must be recovered first (PROTOCOL 5).
+        Refusal: `ledger.damaged`; `exchange.behind_guard` when the hub's database is smaller than
+            its guard, `ledger.behind` when it is smaller than what a mirror or a member has
+            shown: it was restored, and must be recovered first (PROTOCOL 5).
     """
     with node.database.write() as session:
         reasons = {
@@ -24,8 +31,9 @@ def start_checks(node: Node) -> Mapping[str, str]:
         with node.database.read() as session:
             publisher.check_tail(session)
             size = journal.size(session)
-        if node.hub is not None:
+        if node.hub is not None and not recovering:
             refuse_behind_guard(size, node.hub.guard.size())
+            _refuse_behind_others(node)
     return {member: reason for member, reason in reasons.items() if reason}
 
 
@@ -33,3 +41,39 @@ def refuse_behind_guard(size: int, kept: int) -> None:
     """Refuse to serve a ledger that is smaller than what its guard has seen."""
     if size < kept:
         raise Refusal(RefusalKind.UNAVAILABLE, "exchange.behind_guard", size=size, kept=kept)
+
+
+def _refuse_behind_others(node: Node) -> None:
+    """Ask mirrors and witnesses what they have seen; nobody who is silent stops the start."""
+    with node.database.read() as session:
+        own = gossip.own_newest(session)
+        known = gossiping.addresses(session, node.witnessing) if node.policy else []
+    peers = list(dict.fromkeys([*known, *node.settings.gossip_peers]))[: gossiping.PEERS_MAX]
+    told: list[tuple[str, bytes]] = []
+    if own and peers:
+        with ThreadPoolExecutor(len(peers)) as pool:
+            answers = pool.map(lambda peer: node.tell_peer(peer.rstrip("/"), own), peers)
+            told = [(peer, one) for peer, one in zip(peers, answers, strict=True) if one]
+    if told:
+        rules = rules_of(node)
+        with node.database.write() as session:
+            for peer, one in told:
+                behind.shown(session, one, giver=peer, rules=rules, now=node.clock.now())
+    with node.database.read() as session:
+        behind.refuse(session)
+
+
+def rules_of(node: Node) -> list[bytes]:
+    """Policies whose log keys this hub believes: the one in force, and its own keys."""
+    if node.hub is None:
+        raise missing("rights.not_here")
+    own = [receipts.policy_text(signer.vkey) for signer in node.hub.log.signers]
+    with node.database.read() as session:
+        return [*([policies.in_force(session, node.policy)] if node.policy else []), *own]
+
+
+def recovery_of(node: Node) -> Recovery:
+    """The recovery of a hub. Raises Refusal `rights.not_here` at any other node."""
+    if node.hub is None or HUB_MEMBER not in node.identities.members:
+        raise missing("rights.not_here")
+    return Recovery(node.database, node.registry, node.hub.guard, rules_of(node))

@@ -122,7 +122,7 @@ class Seed(_Told):
             member = rest.removesuffix("-1")
             return _key(member, facts["nodes"][member], start=HERE)
         value = {"state": "joined", "sealing": facts["sealing"][rest], "recovery": ""}
-        value["kind"] = "regulator" if rest == MIRROR else "clinic"
+        value["kind"] = {MIRROR: "regulator", "consortium": rest}.get(rest, "clinic")
         if rest in facts.get("witnesses", {}):
             value["witnesses"] = {f"{rest}-1": f"{rest}-w"}
         return value
