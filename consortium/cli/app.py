@@ -1,71 +1,31 @@
 """`consortium`: one command each to set up, run, check and try."""
 
 import sys
-from collections.abc import Callable
-from functools import wraps
 from pathlib import Path
-from typing import Annotated, ParamSpec
+from typing import Annotated
 
 import typer
 
 from consortium import words
-from consortium.kernel.errors import Refusal
+from consortium.cli.hub_commands import hub_app
+from consortium.cli.telling import Home, language, tell, told
 from consortium.settings import Settings
 
-P = ParamSpec("P")
+__all__ = ["app", "language", "tell"]
+
 DEMO_PORT = 8000
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-hub_app = typer.Typer(no_args_is_help=True, help="The hub at the city hospital.")
 workstation_app = typer.Typer(no_args_is_help=True, help="A member's workstation.")
 user_app = typer.Typer(no_args_is_help=True, help="People, from the machine itself.")
-log_key_app = typer.Typer(no_args_is_help=True, help="The key that signs the ledger.")
 ledger_app = typer.Typer(no_args_is_help=True, help="Evidence.")
 contract_app = typer.Typer(no_args_is_help=True, help="Terms in plain words.")
 fhir_app = typer.Typer(no_args_is_help=True, help="Records as FHIR.")
 app.add_typer(hub_app, name="hub")
-hub_app.add_typer(log_key_app, name="log-key")
 app.add_typer(workstation_app, name="workstation")
 app.add_typer(user_app, name="user")
 app.add_typer(ledger_app, name="ledger")
 app.add_typer(contract_app, name="contract")
 app.add_typer(fhir_app, name="fhir")
-
-Home = Annotated[Path, typer.Option("--home", envvar="CONSORTIUM_HOME", help="The node's folder.")]
-
-
-def tell(text: str) -> None:
-    """Say something to a person."""
-    typer.echo(text, err=True)
-
-
-def language() -> str:
-    """The terminal's language: Chinese unless the locale says otherwise."""
-    import os
-
-    named = os.environ.get("LC_ALL") or os.environ.get("LANG") or "zh"
-    return "zh" if named.startswith(("zh", "C", "POSIX")) else "en"
-
-
-def told(command: Callable[P, None]) -> Callable[P, None]:
-    """A refusal becomes its three sentences and exit code 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            command(*args, **kwargs)
-        except Refusal as refusal:
-            for sentence in words.refusal(refusal.code, language(), **refusal.facts):
-                tell(sentence)
-            tell(f"({refusal.code})")
-            raise typer.Exit(1) from None
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as fault:
-            named = {"name": fault.filename, "reason": fault.strerror}
-            for sentence in words.refusal("system.file", language(), **named):
-                tell(sentence)
-            tell("(system.file)")
-            raise typer.Exit(1) from None
-
-    return run
 
 
 @app.command()
@@ -163,119 +123,6 @@ def demo(
     from consortium.cli.demo import run_demo
 
     raise typer.Exit(run_demo(port=port or DEMO_PORT, home=keep or Path(".demo")))
-
-
-@hub_app.command("init")
-@told
-def hub_init(
-    home: Home,
-    plan: Annotated[Path, typer.Option(help="Settings file (TOML) of the new hub.")],
-    seal: Annotated[Path, typer.Option(help="Where the consortium's seal is written to leave.")],
-    recovery: Annotated[Path | None, typer.Option(help="Folder for the recovery pages.")] = None,
-) -> None:
-    """Set up a hub with its consortium and lead hospital; refuses a folder in use."""
-    from consortium.cli.setup import init
-
-    init(home, plan, seal_file=seal, recovery=recovery)
-
-
-@hub_app.command("clock")
-@told
-def hub_clock(
-    home: Home,
-    confirm: Annotated[bool, typer.Option("--confirm", help="Two persons sign.")] = False,  # noqa: FBT002
-    person: Annotated[list[str] | None, typer.Option(help="Sign-in name; twice.")] = None,
-) -> None:
-    """Show the hub's clock beside the ledger's; with --confirm two persons say it is right."""
-    from consortium.cli import clock
-
-    if confirm:
-        clock.confirm(Settings.read(home), tuple(person or ()))
-    else:
-        clock.show(Settings.read(home))
-
-
-@hub_app.command("recover")
-@told
-def hub_recover(
-    home: Home,
-    mirror: Annotated[list[str] | None, typer.Option(help="A mirror's address.")] = None,
-    file: Annotated[list[Path] | None, typer.Option(help="A node's file of evidence.")] = None,
-) -> None:
-    """Fill a lost ledger again from guard, mirrors and files; exit 3 while entries are missing.
-
-    The node is stopped. Run it again at any point.
-    """
-    from consortium.cli.recover import recover
-
-    raise typer.Exit(recover(Settings.read(home), mirrors=mirror or (), files=file or ()))
-
-
-@hub_app.command("policy")
-@told
-def hub_policy(
-    home: Home,
-    file: Annotated[Path | None, typer.Argument(help="A tlog-policy; without it: show.")] = None,
-    seal: Annotated[Path | None, typer.Option(help="The consortium's seal file.")] = None,
-) -> None:
-    """Put a trust policy (log keys, witnesses, quorum) in force under the consortium's seal."""
-    from consortium.cli import policy
-
-    if file is None or seal is None:
-        policy.show(Settings.read(home))
-    else:
-        policy.put(Settings.read(home), file, seal=seal)
-
-
-Keys = Annotated[Path | None, typer.Option(help="The signer's folder; default: the node's own.")]
-
-
-@hub_app.command("signer")
-@told
-def hub_signer(
-    keys: Annotated[Path, typer.Option(help="Folder that holds log.key, and nothing else.")],
-    address: Annotated[str, typer.Option("--socket", help="Where publishers connect.")],
-) -> None:
-    """Sign checkpoints for a hub whose own process never sees the key (setting log_signer)."""
-    from consortium.cli.log_key import sign
-
-    sign(keys, address)
-
-
-@log_key_app.command("show")
-@told
-def log_key_show(home: Home) -> None:
-    """The public keys that sign now."""
-    from consortium.cli import log_key
-
-    log_key.show(Settings.read(home))
-
-
-@log_key_app.command("add")
-@told
-def log_key_add(home: Home, keys: Keys = None) -> None:
-    """Make the key that is to follow; both sign from the next start on. The node is stopped."""
-    from consortium.cli import log_key
-
-    log_key.add(Settings.read(home), keys or home)
-
-
-@log_key_app.command("retire")
-@told
-def log_key_retire(home: Home, keys: Keys = None) -> None:
-    """End the old key once every member's policy names the new one. The node is stopped."""
-    from consortium.cli import log_key
-
-    log_key.retire(Settings.read(home), keys or home)
-
-
-@log_key_app.command("lock")
-@told
-def log_key_lock(home: Home, keys: Keys = None) -> None:
-    """Put the key files under a passphrase. The node is stopped."""
-    from consortium.cli import log_key
-
-    log_key.lock(Settings.read(home), keys or home)
 
 
 @workstation_app.command("join")

@@ -32,7 +32,7 @@ def refuse(session: Session) -> None:
     """Raises Refusal `ledger.behind` while entries are missing that were on the ledger."""
     if size := needed(session):
         held = journal.size(session)
-        raise Refusal(RefusalKind.UNAVAILABLE, ALARM, size=held, kept=size)
+        raise Refusal(RefusalKind.UNAVAILABLE, "ledger.behind", size=held, kept=size)
 
 
 def mark(session: Session, size: int, *, now: datetime) -> None:

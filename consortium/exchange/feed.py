@@ -5,10 +5,10 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange.tables import EntryRow, FeedHeadRow, FeedRow
+from consortium.exchange.tables import EntryRow, FeedHeadRow, FeedRow, MissingBodyRow
 from consortium.kernel.bulk import insert_rows, upsert_rows
 from consortium.kernel.database import table_of
 
@@ -130,7 +130,10 @@ def among(session: Session, member: str, indices: Sequence[int]) -> list[int]:
 def page(
     session: Session, member: str, *, after: int, limit: int, most_bytes: int
 ) -> list[FeedItem]:
-    """The entries after a number, bounded by count and by bytes (at least one if there is any)."""
+    """The entries after a number, bounded by count and by bytes (at least one if there is any).
+
+    They end before the first that was filled in without its body, until somebody gives it.
+    """
     rows = session.execute(
         select(FeedRow.number, FeedRow.index, FeedRow.running, EntryRow.facts, EntryRow.body)
         .join(EntryRow, EntryRow.index == FeedRow.index)
@@ -145,4 +148,14 @@ def page(
         if items and size > most_bytes:
             break
         items.append(FeedItem(number, index, running, facts, body))
-    return items
+    return _with_bodies(session, items)
+
+
+def _with_bodies(session: Session, items: list[FeedItem]) -> list[FeedItem]:
+    bare = [item.index for item in items if item.body is None]
+    if not bare:
+        return items
+    waits = session.scalar(
+        select(func.min(MissingBodyRow.index)).where(MissingBodyRow.index.in_(bare))
+    )
+    return items if waits is None else [item for item in items if item.index < waits]

@@ -25,6 +25,9 @@ def upgrade() -> None:
     _node_mark()
     _outbox()
     _own_head()
+    _recover_body()
+    _recover_piece()
+    _recover_promised()
     _replay_finding()
     _shared_state()
 
@@ -261,6 +264,40 @@ def _own_head() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("hash", sa.String(length=43), nullable=False),
         sa.PrimaryKeyConstraint("node", "lane", name=op.f("pk_own_head")),
+    )
+
+
+def _recover_body() -> None:
+    op.create_table(
+        "recover_body",
+        sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("entry", name=op.f("pk_recover_body")),
+    )
+
+
+def _recover_piece() -> None:
+    op.create_table(
+        "recover_piece",
+        sa.Column("entry", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("givers", sa.Text(), nullable=False),
+        sa.Column("sender_body", sa.Boolean(), nullable=False),
+        sa.Column("proven", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("entry", "leaf_hash", name=op.f("pk_recover_piece")),
+    )
+
+
+def _recover_promised() -> None:
+    op.create_table(
+        "recover_promised",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("root", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.Column("giver", sa.String(length=200), nullable=False),
+        sa.PrimaryKeyConstraint("size", name=op.f("pk_recover_promised")),
     )
 
 
