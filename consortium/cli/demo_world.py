@@ -24,6 +24,7 @@ from consortium.cli.demo_people import (
     SERVICES,
     Person,
     Place,
+    person,
     place,
 )
 from consortium.cli.policy import known_witnesses
@@ -109,6 +110,15 @@ class DemoWorld:
         with node.database.write() as session:
             return what(session, actor, node, self.clock.now())
 
+    def sign_in(self, login: str) -> None:
+        """Let a person sign in at their node."""
+        one = person(login)
+        node = self.node_of(one.member)
+        with node.database.write() as session:
+            self.actors[login] = accounts.sign_in(
+                session, login, one.password, keyring=node.keyring, now=self.clock.now()
+            )
+
     def settle(self) -> None:
         """Let every node sync until nothing moves."""
         nodes = [self.hub, *self.beside.values()]
@@ -150,10 +160,10 @@ def found(
     world = DemoWorld(home, clock, hub, {}, {})
     _people_of(world, (HUB, HOSPITAL.member))
     for number, clinic in enumerate(CLINICS, start=1):
-        _join(world, clinic, port=port + number, guard=guard)
+        join(world, clinic, port=port + number, guard=guard)
     if mirror:
         world.people = (*PEOPLE, INSPECTOR)
-        _join(world, REGULATOR, port=port + 1 + len(CLINICS), guard=guard, role=NodeRole.MIRROR)
+        join(world, REGULATOR, port=port + 1 + len(CLINICS), guard=guard, role=NodeRole.MIRROR)
     for node in (hub, *world.beside.values()):
         _confirm_keys(world, node)
     world.settle()
@@ -202,7 +212,7 @@ def _told(one: Place, services: tuple[str, ...] = ()) -> dict[str, object]:
     }
 
 
-def _join(
+def join(
     world: DemoWorld,
     clinic: Place,
     *,
@@ -304,11 +314,7 @@ def _choose_password(world: DemoWorld, node: Node, one: Person, token: str) -> N
 def _sign_in(world: DemoWorld) -> None:
     """Everybody signs in again: a key counts from the sign-in after its index."""
     for one in world.people:
-        node = world.node_of(one.member)
-        with node.database.write() as session:
-            world.actors[one.login] = accounts.sign_in(
-                session, one.login, one.password, keyring=node.keyring, now=world.clock.now()
-            )
+        world.sign_in(one.login)
 
 
 def _name_witnesses(world: DemoWorld) -> None:

@@ -33,12 +33,14 @@ def read_many(session: Session, names: Iterable[str]) -> dict[str, dict[str, Any
     return found
 
 
-def scan(session: Session, prefix: str, *, limit: int = 1000) -> list[tuple[str, dict[str, Any]]]:
-    """Subjects whose name begins with `prefix` (`slot:SESSION/`), by name."""
+def scan(
+    session: Session, prefix: str, *, after: str = "", limit: int = 1000
+) -> list[tuple[str, dict[str, Any]]]:
+    """Subjects whose name begins with `prefix` (`slot:SESSION/`), by name, those after one name."""
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
     rows = session.execute(
         select(_T.c.subject, _T.c.value)
-        .where(_T.c.subject >= prefix, _T.c.subject < end)
+        .where(_T.c.subject >= prefix, _T.c.subject < end, _T.c.subject > after)
         .order_by(_T.c.subject)
         .limit(limit)
     )

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from consortium.contracts import drafting, service
 from consortium.contracts.drafting import DraftView
+from consortium.contracts.overview import overview
 from consortium.contracts.service import Row
 from consortium.desk import service as desk
 from consortium.kernel.actor import Actor, Role
@@ -38,6 +39,7 @@ class Item:
     tone: Tone
     waiting: str
     last_day: datetime | None
+    parties: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,8 @@ def _view(
 
 
 def _listing(session: Session, *, actor: Actor, now: datetime, after: str) -> Listing:
-    found = service.listing(session, actor=actor, now=now, after=after, limit=ROWS)
+    listed = overview if actor.may(Role.REGULATOR) else service.listing
+    found = listed(session, actor=actor, now=now, after=after, limit=ROWS)
     name = Names(session)
     items = [_item(row, name) for row in found.rows]
     return Listing(
@@ -143,7 +146,8 @@ def _item(row: Row, name: Names) -> Item:
     if not waiting and row.mine:
         waiting = t("contract.page.second")
     last = None if row.end is None else row.end - timedelta(milliseconds=1)
-    return Item(row, t(f"contract.state.{row.state}"), icon, tone, waiting, last)
+    parties = name.listed(row.parties)
+    return Item(row, t(f"contract.state.{row.state}"), icon, tone, waiting, last, parties)
 
 
 # ---------------------------------------------------------------- what an event brings

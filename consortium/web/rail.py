@@ -10,7 +10,7 @@ _DOCTORS = frozenset({Role.TOWNSHIP_DOCTOR, Role.SPECIALIST, Role.CONSULT_DESK})
 _TOWNSHIP = frozenset({Role.TOWNSHIP_DOCTOR})
 _HOSPITAL = frozenset({Role.SPECIALIST, Role.CONSULT_DESK})
 _SPECIALIST = frozenset({Role.SPECIALIST})
-_CONTRACTS = frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD})
+_CONTRACTS = frozenset({Role.CONSORTIUM_ADMIN, Role.HEAD, Role.REGULATOR})
 _PEOPLE = frozenset({Role.MEMBER_ADMIN, Role.HEAD})
 _ALL = frozenset(Role)
 

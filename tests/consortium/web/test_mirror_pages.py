@@ -1,0 +1,105 @@
+"""The regulator at a mirror: sees ledger, members, contracts and alarms, and can change nothing."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from consortium.cli.demo_people import INSPECTOR, PEOPLE, REGULATOR
+from consortium.cli.demo_world import DemoWorld, join
+from consortium.exchange import replay
+from consortium.exchange.replay import Finding
+from consortium.kernel.database import Database
+from consortium.ledger import publisher
+from consortium.main import create_app
+from consortium.settings import NodeRole
+from consortium.wiring import Node
+from tests.support import real_world
+from tests.support.real_world import csrf_of
+
+
+@pytest.fixture(scope="module")
+def mirror(founded_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A mirror that has joined the demo's consortium, with its inspector's account."""
+    home = tmp_path_factory.mktemp("mirror") / "home"
+    with real_world.open_copy(founded_home, home) as world:
+        demo = DemoWorld(
+            home, world.clock, world.nodes["hub"],
+            {name: world.nodes[name] for name in ("shiqiao", "yunling")}, world.cables,
+            people=(*PEOPLE, INSPECTOR),
+        )  # fmt: skip
+        demo.sign_in("gaoyuan")
+        guard = home.with_name(f"{home.name}-guard")
+        join(demo, REGULATOR, port=8003, guard=guard, role=NodeRole.MIRROR)
+        demo.settle()
+        node = demo.beside[REGULATOR.member]
+        yield node
+        node.close()
+
+
+@pytest.fixture(scope="module")
+def browser(mirror: Node) -> TestClient:
+    client = TestClient(
+        create_app(mirror), base_url="http://127.0.0.1:8003", raise_server_exceptions=False,
+        follow_redirects=False,
+    )  # fmt: skip
+    told = {"name": INSPECTOR.login, "password": INSPECTOR.password}
+    assert client.post("/sign-in", data=told).status_code == 303
+    return client
+
+
+def test_the_mirror_has_the_hubs_tree_and_found_nothing(mirror: Node, browser: TestClient) -> None:
+    with mirror.database.read() as session:
+        assert replay.count(session) == 0
+        newest = publisher.latest(session)
+    assert newest is not None
+    assert browser.get("/ledger/checkpoint").content == newest.note
+    assert browser.get("/ledger/tile/0/000").status_code == 404
+    assert browser.get(f"/ledger/tile/0/000.p/{newest.size}").status_code == 200
+    assert browser.get(f"/ledger/tile/entries/000.p/{newest.size}").status_code == 404
+
+
+def test_the_regulator_reads_ledger_members_contracts_and_alarms(browser: TestClient) -> None:
+    entries = browser.get("/ledger/entries").text
+    assert "没有对不上的" in entries
+    assert "石桥镇卫生院" in entries
+    older = re.search(r'href="(/ledger/entries\?before=\d+)"', entries)
+    assert older is not None
+    assert browser.get(older[1]).status_code == 200
+    assert "/ledger/entries" in browser.get("/ledger").text
+    assert "清源县卫生健康局" in browser.get("/members").text
+    contracts = browser.get("/contracts").text
+    assert "石桥镇卫生院" in contracts
+    assert browser.get("/alarms").status_code == 200
+
+
+def test_no_patient_and_no_case_is_there(mirror: Node, browser: TestClient) -> None:
+    for path in ("/patients", "/referrals", "/records", "/bookings"):
+        assert browser.get(path).status_code == 404
+    assert patients(mirror.database) == 0
+
+
+def test_the_regulator_changes_nothing(browser: TestClient) -> None:
+    token = csrf_of(browser.get("/account").text)
+    for path in ("/members/invite", "/contracts/new", "/referrals/new"):
+        assert browser.post(path, data={"csrf": token}).status_code in {404, 405, 422}
+
+
+def test_a_finding_is_on_every_page(mirror: Node, browser: TestClient) -> None:
+    one = Finding(7, "verdict", "referral.request/1", "ok v1", "contract.quota")
+    with mirror.database.write() as session:
+        replay.keep(session, [one], now=mirror.clock.now())
+    assert "/alarms" in browser.get("/members").text
+    assert "contract.quota" in browser.get("/alarms").text
+    assert "1 处对不上" in browser.get("/ledger/entries").text
+
+
+def patients(database: Database) -> int:
+    from sqlalchemy import func, select
+
+    from consortium.patients.tables import PatientTable
+
+    with database.read() as session:
+        return session.scalar(select(func.count()).select_from(PatientTable)) or 0
