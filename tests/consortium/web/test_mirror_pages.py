@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 from starlette.testclient import TestClient
 
+from consortium.cli.demo_patients import SKETCHES
 from consortium.cli.demo_people import INSPECTOR, PEOPLE, REGULATOR
 from consortium.cli.demo_world import DemoWorld, join
 from consortium.exchange import replay
 from consortium.exchange.replay import Finding
-from consortium.kernel.database import Database
 from consortium.ledger import publisher
 from consortium.main import create_app
+from consortium.patients.tables import PatientTable
 from consortium.settings import NodeRole
 from consortium.wiring import Node
 from tests.support import real_world
@@ -75,10 +77,16 @@ def test_the_regulator_reads_ledger_members_contracts_and_alarms(browser: TestCl
     assert browser.get("/alarms").status_code == 200
 
 
-def test_no_patient_and_no_case_is_there(mirror: Node, browser: TestClient) -> None:
-    for path in ("/patients", "/referrals", "/records", "/bookings"):
-        assert browser.get(path).status_code == 404
-    assert patients(mirror.database) == 0
+def test_no_patient_is_there(mirror: Node) -> None:
+    """Not one row of a patient, and no name of one anywhere in the database."""
+    names = [sketch.name for sketch in SKETCHES.values()]
+    [file] = mirror.settings.home.glob("node.db")
+    written = b"".join(
+        one.read_bytes() for one in mirror.settings.home.glob(f"{file.name}*") if one.is_file()
+    )
+    assert [name for name in names if name.encode() in written] == []
+    with mirror.database.read() as session:
+        assert session.scalar(select(func.count()).select_from(PatientTable)) == 0
 
 
 def test_the_regulator_changes_nothing(browser: TestClient) -> None:
@@ -94,12 +102,3 @@ def test_a_finding_is_on_every_page(mirror: Node, browser: TestClient) -> None:
     assert "/alarms" in browser.get("/members").text
     assert "contract.quota" in browser.get("/alarms").text
     assert "1 处对不上" in browser.get("/ledger/entries").text
-
-
-def patients(database: Database) -> int:
-    from sqlalchemy import func, select
-
-    from consortium.patients.tables import PatientTable
-
-    with database.read() as session:
-        return session.scalar(select(func.count()).select_from(PatientTable)) or 0
