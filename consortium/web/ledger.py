@@ -1,7 +1,7 @@
 """The ledger as this machine sees it: how far it was checked, who follows it, what is in it.
 
-A member sees its own feed; the consortium's office at the hub sees every entry. Whoever holds a
-checkpoint from elsewhere can lay it beside the one seen here.
+A member sees its own feed; the office at the hub and the regulator at a mirror see every entry.
+Whoever holds a checkpoint from elsewhere can lay it beside the one seen here.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from consortium.web.wording import number, t, written
 router = APIRouter(route_class=PageRoute)
 FILE_BYTES_MAX: Final = 600 * 1024
 OFFICE: Final = (Role.CONSORTIUM_ADMIN,)
-"""Who sees every entry, at a node that holds them all."""
+"""Who sees every entry at the hub."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ def _page(
 
 
 def _sees_all(node: WebNode, actor: Actor) -> bool:
-    return node.settings.role is NodeRole.HUB and actor.may(*OFFICE)
+    seeing = {NodeRole.HUB: OFFICE, NodeRole.MIRROR: (Role.REGULATOR,)}
+    return actor.may(*seeing.get(node.settings.role, ()))
 
 
 def _rows(
