@@ -14,7 +14,7 @@ from consortium.exchange.header import EVERYONE, Lane
 from consortium.exchange.jws import digest_text
 from consortium.exchange.limits import PUSH_MAX_EXCHANGES
 from consortium.exchange.outbox import HELD, PENDING, QUEUED
-from consortium.exchange.tables import AckRow, OutboxRow
+from consortium.exchange.tables import AckRow, InboxRow, OutboxRow
 
 GIVE_UP = timedelta(hours=24)
 HELD_AGAIN = timedelta(minutes=5)
@@ -59,6 +59,7 @@ def next_batch(session: Session, node: str, *, now: datetime) -> list[OutboxRow]
         for lane in _PRIORITY
         if lane.value in waiting
     }
+    lanes = {lane: _with_bodies(rows) for lane, rows in lanes.items()}
     lanes = {lane: rows for lane, rows in lanes.items() if rows and not _resting(rows[0], now)}
     order: list[OutboxRow] = []
     placed: set[str] = set()
@@ -81,11 +82,17 @@ def next_batch(session: Session, node: str, *, now: datetime) -> list[OutboxRow]
     return _bounded(order)
 
 
+def _with_bodies(rows: list[OutboxRow]) -> list[OutboxRow]:
+    """A lane up to the first whose body is no more: the hub's backup has that one."""
+    gone = next((place for place, row in enumerate(rows) if row.body is None), len(rows))
+    return rows[:gone]
+
+
 def _bounded(order: Sequence[OutboxRow]) -> list[OutboxRow]:
     batch: list[OutboxRow] = []
     size = 0
     for row in order[:PUSH_MAX_EXCHANGES]:
-        size += len(row.jws) + len(row.facts) + len(row.body)
+        size += len(row.jws) + len(row.facts) + len(row.body or b"")
         if batch and size > _BATCH_BYTES:
             break
         batch.append(row)
@@ -98,7 +105,7 @@ def _resting(row: OutboxRow, now: datetime) -> bool:
 
 
 def envelope_of(row: OutboxRow) -> Envelope:
-    return Envelope(row.jws, row.facts, row.body)
+    return Envelope(row.jws, row.facts, row.body or b"")
 
 
 def heads_of(rows: Sequence[OutboxRow]) -> dict[str, tuple[int, str]]:
@@ -133,6 +140,7 @@ def without_leaf(session: Session, row: OutboxRow, answer: Answer, *, now: datet
             row.waiting_since = row.waiting_since or now
         case Status.GAP:
             # the hub stands earlier in this chain than this node believes: it is pushed again
+            _take_bodies_back(session, row, answer.expected)
             session.execute(
                 update(OutboxRow)
                 .where(
@@ -149,6 +157,23 @@ def without_leaf(session: Session, row: OutboxRow, answer: Answer, *, now: datet
         case _:
             row.state, row.answered_at = HELD, now
     return _TROUBLE[answer.status]
+
+
+def _take_bodies_back(session: Session, row: OutboxRow, seq: int) -> None:
+    """What the outbox let go of the inbox still holds (`trimming`)."""
+    held = select(InboxRow.body).where(
+        InboxRow.member == OutboxRow.member, InboxRow.index == OutboxRow.index
+    )
+    session.execute(
+        update(OutboxRow)
+        .where(
+            OutboxRow.node == row.node,
+            OutboxRow.lane == row.lane,
+            OutboxRow.seq >= seq,
+            OutboxRow.body.is_(None),
+        )
+        .values(body=held.correlate(OutboxRow).scalar_subquery())
+    )
 
 
 def acks_of(session: Session, members: Sequence[str]) -> dict[str, int]:

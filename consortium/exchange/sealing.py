@@ -7,6 +7,9 @@ from pyrage import x25519
 
 from consortium.kernel.errors import invalid
 
+MAGIC = b"age-encryption.org/v1\n"
+"""How an age file begins (age-encryption.org/v1, header)."""
+
 
 def seal(plain: bytes, recipients: Iterable[str]) -> bytes:
     """Encrypt to age recipients (`age1…`), each once. Raises ValueError for none."""
@@ -38,4 +41,4 @@ def new_identity() -> tuple[str, str]:
 
 def looks_sealed(body: bytes) -> bool:
     """Whether bytes begin as an age file does."""
-    return body.startswith(b"age-encryption.org/v1\n")
+    return body.startswith(MAGIC)

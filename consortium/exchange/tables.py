@@ -84,7 +84,10 @@ class AckRow(Base):
 
 
 class OutboxRow(Base):
-    """Node: every exchange that it signed, and what has become of it."""
+    """Node: every exchange that it signed, and what has become of it.
+
+    A `body` that the inbox holds as well goes when nobody can need it any more (`trimming`).
+    """
 
     __tablename__ = "outbox"
     __table_args__ = (
@@ -106,7 +109,7 @@ class OutboxRow(Base):
     jws: Mapped[bytes] = mapped_column(LargeBinary)
     jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     facts: Mapped[bytes] = mapped_column(LargeBinary)
-    body: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(8))
     hint: Mapped[str] = mapped_column(String(64), default="")
     queued_at: Mapped[datetime] = mapped_column(Instant)

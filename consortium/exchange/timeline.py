@@ -183,7 +183,7 @@ def message(
         Refusal: `exchange.unknown`, or why the body does not open.
     """
     own = session.get(OutboxRow, exchange_id)
-    if own is not None and own.member == member:
+    if own is not None and own.member == member and own.body is not None:
         raw, body = own.jws, own.body
     else:
         row = _inbox_row(session, member, exchange_id)

@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy.exc import DatabaseError
 
 from consortium import words
-from consortium.exchange import jws, requests, restored, state, timeline
+from consortium.exchange import jws, requests, restored, state, timeline, trimming
 from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.kernel.database import Database
@@ -72,6 +72,8 @@ def examine(
     findings.append(keys(settings, database))
     findings += hub(settings, database, link=link, clock=clock)
     findings += [ledger(settings, database), backup(settings, now=clock.now())]
+    if settings.role is NodeRole.HUB:
+        findings.append(trim(database, now=clock.now()))
     return findings
 
 
@@ -247,6 +249,13 @@ def _guarded(settings: Settings) -> int:
         return guard.size()
     finally:
         guard.close()
+
+
+def trim(database: Database, *, now: datetime) -> Finding:
+    """What the next trimming will drop: sealed bodies that nobody needs any more."""
+    with database.read() as session:
+        due = trimming.due(session, now=now)
+    return _fine("trim.ok", n=due.count, mb=round(due.size_bytes / 2**20, 1))
 
 
 def _node_id(folder: KeyFolder, member: str) -> str:

@@ -228,5 +228,6 @@ def _timetable(node: Node) -> list[Job]:
         jobs.append(Job("closing", node.close_month, every=timedelta(minutes=1)))
     jobs.append(Job("notices", node.notice, every=timedelta(minutes=1)))
     jobs.append(Job("gossip", node.gossip, every=timedelta(minutes=10), apart=True))
+    jobs.append(Job("trim", node.trim, every=timedelta(days=1), apart=True))
     jobs.append(Job("backup", node.back_up, every=hourly, apart=True))
     return jobs

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import evidence
 from consortium.desk import service as desk
-from consortium.exchange import closing_desk, gossiping, heads_hub
+from consortium.exchange import closing_desk, gossiping, heads_hub, trimming
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -180,6 +180,14 @@ class Node:
             return ""
         [member] = self.identities.members
         return closing_desk.answer(self.database, self.post, member, now=now)
+
+    def trim(self, now: datetime) -> None:
+        """Let go of sealed bodies and files that nobody needs any more."""
+        trimming.trim_outbox(self.database, now=now)
+        if self.hub is not None:
+            trimming.trim(self.database, now=now)
+            local = self.identities.members
+            trimming.trim_files(self.database, self.store, local=local, now=now)
 
     def close(self) -> None:
         """Stop jobs, end threads and connections."""

@@ -236,7 +236,7 @@ def _outbox() -> None:
         sa.Column("jws", sa.LargeBinary(), nullable=False),
         sa.Column("jws_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("facts", sa.LargeBinary(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("hint", sa.String(length=64), nullable=False),
         sa.Column("queued_at", sa.BigInteger(), nullable=False),

@@ -108,6 +108,7 @@ def test_a_body_beyond_the_limit_is_refused_before_it_has_a_number(sender: Sende
 def test_a_body_is_sealed_to_both_sides_and_opens_its_commitment(sender: Sender) -> None:
     queued = sender.open("c1")
     [row] = rows(sender)
+    assert row.body is not None
     salt, bundle = commitment.open_body(unseal(row.body, sender.identities["a"].unseal))
     assert commitment.commit_body(bundle, salt) == jws.parse(row.jws).header.body
     assert row.body.count(b"\n-> X25519 ") == 2
