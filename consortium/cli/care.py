@@ -58,7 +58,7 @@ def check_receipt(settings: Settings, file: Path) -> int:
     try:
         with database.read() as session:
             rules = policies.in_force(session, pinned)
-        checked = receipts.check(file.read_bytes(), rules)
+            checked = receipts.believed(session, file.read_bytes(), rules)
     except Refusal as refusal:
         tell(str(refusal.facts.get("reason", refusal.code)))
         return 1

@@ -9,7 +9,7 @@ from consortium import wiring, words
 from consortium.cli.app import language, tell
 from consortium.kernel.database import Database
 from consortium.kernel.system import write_durably
-from consortium.ledger import gossip, policies, receipts, witness
+from consortium.ledger import freezing, gossip, policies, receipts, witness
 from consortium.ledger.witness import Evidence
 from consortium.settings import Settings
 from consortium.words import say
@@ -17,7 +17,8 @@ from consortium.words import say
 FITS, DIFFERS = 0, 1
 _README = """Two checkpoints of one log that contradict each other, each signed by the log.
 held: what this node had verified. offered: what it was shown. proof: the hashes offered with it.
-policy: whose signatures to check. Each file is a C2SP signed note; any tool that reads
+policy: whose signatures to check. frozen, where a log was frozen: where it ends, as the
+consortium's seal said (compact JWS). held and offered are C2SP signed notes; any tool that reads
 C2SP tlog-checkpoint can verify the signatures without this program.
 """
 
@@ -63,20 +64,24 @@ def export(settings: Settings, folder: Path) -> int:
         with database.read() as session:
             found = witness.evidence(session, limit=100)
             rules = policies.in_force(session, pinned)
+            frozen = freezing.of(session, policies.read_policy(rules).logs[0].name)
     finally:
         database.close()
+    statement = frozen.statement if frozen is not None else ""
     for one in found:
-        _write(folder / f"{one.at:%Y%m%dT%H%M%SZ}-{one.code}-{one.digest.hex()[:8]}", one, rules)
+        place = folder / f"{one.at:%Y%m%dT%H%M%SZ}-{one.code}-{one.digest.hex()[:8]}"
+        _write(place, one, rules, frozen=statement)
     return len(found)
 
 
-def _write(place: Path, one: Evidence, rules: bytes) -> None:
+def _write(place: Path, one: Evidence, rules: bytes, *, frozen: str) -> None:
     proof = "".join(base64.b64encode(node).decode() + "\n" for node in one.proof)
     for name, content in (
         ("held", one.held),
         ("offered", one.offered),
         ("proof", proof.encode()),
         ("policy", rules),
+        ("frozen", frozen.encode()),
         ("README", _README.encode()),
     ):
         write_durably(place / name, content)

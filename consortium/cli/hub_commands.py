@@ -75,6 +75,21 @@ def hub_policy(
         policy.put(Settings.read(home), file, seal=seal)
 
 
+@hub_app.command("freeze")
+@told
+def hub_freeze(
+    home: Home,
+    seal: Annotated[Path, typer.Option(help="The consortium's seal file.")],
+    as_published: Annotated[  # noqa: FBT002
+        bool, typer.Option("--as-published", help="End at the last checkpoint: the key is gone.")
+    ] = False,
+) -> None:
+    """End the log for good under the consortium's seal: its key or its hub is in wrong hands."""
+    from consortium.cli.freeze import freeze
+
+    freeze(Settings.read(home), seal=seal, as_published=as_published)
+
+
 Keys = Annotated[Path | None, typer.Option(help="The signer's folder; default: the node's own.")]
 
 

@@ -46,7 +46,7 @@ def put(settings: Settings, file: Path, *, seal: Path) -> None:
     text = file.read_bytes()
     policies.lines_of(text)
     upload = seal.read_bytes()
-    passphrase = _passphrase()
+    passphrase = ask_seal()
     identities = wiring.local_identities(settings, KeyFolder(settings.home))
     post = Post(wiring.registry(), identities, wake=_Unheard(), query=_no_query)
     database = Database(settings.database_url)
@@ -97,7 +97,8 @@ def known_witnesses(session: Session) -> list[str]:
     return lines
 
 
-def _passphrase() -> str:
+def ask_seal() -> str:
+    """The passphrase of the consortium's seal; without a terminal, a line of what is piped in."""
     question = say("cli.policy.passphrase", language())
     if sys.stdin.isatty():
         return str(typer.prompt(question, hide_input=True, err=True))

@@ -90,7 +90,8 @@ class Admission:
             final: digests (base64url) of exchanges whose sender gives up waiting for a parent.
 
         Raises:
-            Refusal: `ledger.clock` when no index may be given now; nothing was written.
+            Refusal: `ledger.clock` or `ledger.frozen` when no index may be given now; nothing was
+                written.
         """
         prepared = [candidate.read(raw, self._registry) for raw in raws]
         read = [one for one in prepared if isinstance(one, Candidate)]

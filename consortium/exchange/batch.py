@@ -33,13 +33,18 @@ class Batch:
         self._head = journal.lock_head(session)
         behind.refuse(session)
         self.first = self._head.size
-        self._time_ms = journal.next_time(session, self._head, timekeeper)
-        self._time = from_ms(self._time_ms)
         self._folding = Folding(session, registry, [one.signed.header.node for one in candidates])
         self._new_leaves: list[journal.NewLeaf] = []
         self.leaves: list[tuple[bytes, bytes]] = []
         self.answers: dict[bytes, Answer] = {}
-        self._load(candidates)
+        self._load_answered(candidates)
+        new = [one for one in candidates if one.signed.digest not in self.answers]
+        # what has its answer gets it, whether or not an index may be given now
+        self._time_ms = (
+            journal.next_time(session, self._head, timekeeper) if new else self._head.last_ms
+        )
+        self._time = from_ms(self._time_ms)
+        self._load(new)
 
     @property
     def answered(self) -> list[int]:
@@ -51,10 +56,8 @@ class Batch:
         """Pairs of JWS that no one chain holds: the one with a leaf, the other."""
         return self._folding.chains.forks
 
-    def _load(self, candidates: Sequence[Candidate]) -> None:
+    def _load(self, new: Sequence[Candidate]) -> None:
         """Fetch in bulk all that judging these exchanges will read."""
-        self._load_answered(candidates)
-        new = [one for one in candidates if one.signed.digest not in self.answers]
         names: list[str] = []
         for one in new:
             names += one.name_subjects(self._registry, self._time)

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from consortium.exchange import (
     alarms,
     blobs,
+    freeze,
     heads_watch,
     jws,
     keeping,
@@ -43,6 +44,9 @@ from consortium.kernel.ids import new_id
 from consortium.kernel.time import from_ms, to_ms
 from consortium.ledger import journal
 from consortium.ports import Clock, LinkDown, Wake
+
+_PAUSED = frozenset({"ledger.clock", "ledger.frozen"})
+"""The hub gives no index now: what is signed waits, and the feed is read all the same."""
 
 
 @dataclass(slots=True)
@@ -183,7 +187,13 @@ class Courier:
                 packed = [outqueue.envelope_of(row).pack() for row in rows]
             if not rows:
                 return moved
-            body = self.caller.request("/sync/push", packed, final=final)
+            try:
+                body = self.caller.request("/sync/push", packed, final=final)
+            except Refusal as refusal:
+                if refusal.code not in _PAUSED:
+                    raise
+                self.state.trouble = refusal.code
+                return moved
             given = replies.pushed(body, count=len(rows))
             settled = self._settle([row.id for row in rows], given, now)
             moved += settled
@@ -230,6 +240,7 @@ class Courier:
                 recipients = outqueue.undelivered(session, self.member)
                 acks = outqueue.acks_of(session, recipients)
                 known = heads_watch.known_entry(session, self.member)
+                frozen = freeze.told(session)
                 old = heads_watch.old_changes(
                     session, self.member, online_since=self.state.online_since, now=now
                 )
@@ -242,7 +253,9 @@ class Courier:
             self.witnessing.told(page)
             with self.database.read() as session:
                 page = self.inbox.within(session, page)
-            idle = seen is not None and page.nothing_new(checkpoint=seen.note, acks=acks)
+            idle = seen is not None and page.nothing_new(
+                checkpoint=seen.note, acks=acks, frozen=frozen
+            )
             if idle and not old:
                 return taken
             for item in page.items:

@@ -118,7 +118,7 @@ def proved(session: Session, said: HeadsSaid, policy: bytes) -> Claim:
         Refusal: `ledger.receipt`, `ledger.policy`, `ledger.leaf`, `exchange.facts`; `heads.not_hub`
             for an entry that is none of the hub's heads.
     """
-    held = receipts.check(said.receipt, policy)
+    held = receipts.believed(session, said.receipt, policy)
     signed = jws.parse(held.jws)
     header = signed.header
     record = state.read(session, f"key:{header.node}")

@@ -42,7 +42,7 @@ def keep(
         return False
     about = f"{member}:{index}"
     try:
-        held = receipts.check(raw, policy, expect_leaf=row.leaf)
+        held = receipts.believed(session, raw, policy, expect_leaf=row.leaf)
     except Refusal as refusal:
         row.alarm = refusal.code
         alarms.put(session, "receipt", about=about, now=now, entry=index, found=refusal.code)

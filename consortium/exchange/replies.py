@@ -45,10 +45,12 @@ class Page:
     """The size of the newest checkpoint that met the policy's quorum; 0 while none has."""
     heard: Mapping[int, list[bytes]] = field(default_factory=dict)
     """Proofs between the checkpoint and sizes that were heard past the hub."""
+    frozen: str = ""
+    """The seal's word that the log is frozen; empty while it goes on."""
     heads: "HeadsSaid | None" = None
     """The newest `feed.heads/1` where this member has not seen it yet."""
 
-    def nothing_new(self, *, checkpoint: bytes, acks: Mapping[str, int]) -> bool:
+    def nothing_new(self, *, checkpoint: bytes, acks: Mapping[str, int], frozen: str = "") -> bool:
         """Whether it brings nothing but what is known here: most polls do, and write nothing."""
         return (
             not self.items
@@ -56,6 +58,7 @@ class Page:
             and not self.heard
             and not self.receipts
             and self.heads is None
+            and self.frozen == frozen
             and self.checkpoint in (b"", checkpoint)
             and dict(acks) == self.acks
         )
@@ -107,6 +110,7 @@ def page(body: bytes) -> Page:
                 int(size): [unb64(str(one)) for one in proof]
                 for size, proof in meta["heard"].items()
             },
+            frozen=str(meta.get("frozen", "")),
             heads=_heads(meta.get("heads") or {}),
         )
 

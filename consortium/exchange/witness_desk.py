@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import state
+from consortium.exchange import freeze, state
 from consortium.exchange.commitment import b64, unb64
 from consortium.kernel.database import Database
 from consortium.kernel.errors import invalid
@@ -62,6 +62,7 @@ def news(
         "cosigned": cosigned,
         "witnessed": sure.size if sure is not None else 0,
         "heard": _heard(session, statement, told, newest),
+        "frozen": freeze.told(session),
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from consortium.exchange import alarms, restored
+from consortium.exchange import alarms, freeze, restored
 from consortium.exchange.identity import Identity
 from consortium.exchange.replies import Page
 from consortium.kernel.database import Database
@@ -75,6 +75,9 @@ class Witnessing:
         """Take the hub's checkpoint and its proofs; gives the code of what is wrong, or ""."""
         rules = self.rules(session)
         trouble = ""
+        if page.frozen:
+            # first: what came with it may lie beyond the end
+            trouble = freeze.take(session, page.frozen, rules=rules, now=now)
         known = witness.checkpoint_view(session)
         if page.checkpoint and seen == (known.size if known is not None else 0):
             answer = witness.advance(
@@ -84,7 +87,7 @@ class Witnessing:
                 trouble = answer.code
             else:
                 found = gossip.prove(session, answer, page.heard, asked=self._asked, now=now)
-                trouble = found.code if found is not None else ""
+                trouble = found.code if found is not None else trouble
         if policies.strange(session, self.policy):
             alarms.put(session, "ledger.policy", now=now)
         return trouble

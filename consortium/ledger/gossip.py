@@ -17,7 +17,7 @@ from chain.errors import ChainError, FormatError, ProofError
 from chain.receipt import HEADER as RECEIPT_HEADER
 from chain.receipt import parse as parse_receipt
 from consortium.kernel.errors import Refusal, conflict, invalid
-from consortium.ledger import cosignatures, policies, store, tilework, witness
+from consortium.ledger import cosignatures, freezing, policies, store, tilework, witness
 from consortium.ledger.tables import HeardRow
 from consortium.ledger.witness import Evidence, View
 
@@ -36,7 +36,8 @@ def hear(session: Session, offered: bytes, *, policy_bytes: bytes, now: datetime
 
     Returns:
         None when it fits, or waits for its proof; `ledger.note` with `reason` when the log has
-        not signed it (no evidence); `ledger.split` or `ledger.unproven`, kept as evidence.
+        not signed it (no evidence); `ledger.split`, `ledger.unproven` or `ledger.beyond`, kept as
+        evidence.
     """
     try:
         head = policies.read_policy(policy_bytes).examine(offered).checkpoint
@@ -44,6 +45,9 @@ def hear(session: Session, offered: bytes, *, policy_bytes: bytes, now: datetime
         return invalid("ledger.note", reason=fault.code)
     if not head.size:
         return None
+    if refusal := freezing.beyond(session, head):
+        witness.accuse(session, refusal.code, offered=offered, now=now)
+        return refusal
     newest = store.newest(session)
     if newest is not None and head.size <= newest.size:
         return _beside_own_tree(session, head, offered, newest, now)

@@ -55,10 +55,14 @@ TABLES = (HEADS, LEAVES)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """Where the ledger ends, as locked: number of leaves, and time of the last one in ms."""
+    """Where the ledger ends, as locked: number of leaves, time of the last one in ms.
+
+    `frozen`: no index is given any more (`freezing.stop`).
+    """
 
     size: int
     last_ms: int
+    frozen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def create(session: Session) -> None:
     """
     if begun(session):
         raise conflict("ledger.exists")
-    session.execute(insert(HEADS).values(id=1, size=0, last_ms=0))
+    session.execute(insert(HEADS).values(id=1, size=0, last_ms=0, frozen=0))
 
 
 def begun(session: Session) -> bool:
@@ -99,10 +103,12 @@ def lock_head(session: Session) -> Head:
     Raises:
         Refusal: `ledger.absent` where no ledger was begun.
     """
-    row = session.execute(select(HEAD.size, HEAD.last_ms).with_for_update()).one_or_none()
+    row = session.execute(
+        select(HEAD.size, HEAD.last_ms, HEAD.frozen).with_for_update()
+    ).one_or_none()
     if row is None:
         raise Refusal(RefusalKind.UNAVAILABLE, "ledger.absent")
-    return Head(*row)
+    return Head(row.size, row.last_ms, bool(row.frozen))
 
 
 def size(session: Session) -> int:
@@ -114,8 +120,10 @@ def next_time(session: Session, head: Head, timekeeper: Timekeeper) -> int:
     """Ledger time in ms for leaves that are appended now, under the head's lock.
 
     Raises:
-        Refusal: `ledger.clock`, as `clock.next_ms`.
+        Refusal: `ledger.frozen`; `ledger.clock`, as `clock.next_ms`.
     """
+    if head.frozen:
+        raise Refusal(RefusalKind.UNAVAILABLE, "ledger.frozen", size=head.size)
     reading = timekeeper.read()
     time_ms = clocks.next_ms(
         reading,

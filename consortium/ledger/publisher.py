@@ -22,7 +22,7 @@ from chain.encoding import b64
 from chain.errors import ChainError
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind, conflict, invalid
-from consortium.ledger import store, tilework
+from consortium.ledger import freezing, store, tilework
 from consortium.ledger.policies import read_policy
 from consortium.ledger.store import Entry, Published, TileHashes, damaged
 from consortium.ledger.tilework import Edge
@@ -105,7 +105,8 @@ def adopt(
     Returns:
         The checkpoint as kept (one of a size that is kept already changes nothing), or a Refusal:
         `ledger.note` with `reason` (no log key of the policy signed it), `ledger.other_root` with
-        `size`, `signed` and `found` (base64), when the leaves have another root.
+        `size`, `signed` and `found` (base64), when the leaves have another root; `ledger.beyond`
+        for one that lies beyond the end of a frozen log.
 
     Raises:
         Refusal: `ledger.damaged` when the database no longer holds what it must.
@@ -114,6 +115,8 @@ def adopt(
         head = read_policy(policy_bytes).examine(note).checkpoint
     except ChainError as fault:
         return invalid("ledger.note", reason=fault.code)
+    if refusal := freezing.beyond(session, head):
+        return refusal
     base = _base(session)
     published = Published(head.size, head.root, note, now)
     if head.size <= base.size:

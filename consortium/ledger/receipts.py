@@ -10,16 +10,18 @@ from sqlalchemy.orm import Session
 
 from chain import merkle
 from chain import receipt as chain_receipt
+from chain.checkpoint import Checkpoint
 from chain.errors import ChainError
 from consortium.kernel.errors import invalid, missing
 from consortium.kernel.time import from_ms
-from consortium.ledger import cosignatures, journal, policies, store, tilework
+from consortium.ledger import cosignatures, freezing, journal, policies, store, tilework
 from consortium.ledger.policies import policy_text, read_policy
 from consortium.ledger.tables import SeenRow
 
 __all__ = [
     "RECEIPTS_MAX",
     "Checked",
+    "believed",
     "check",
     "consistency",
     "policy_text",
@@ -154,6 +156,20 @@ def check(data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None)
         cosigners={name: from_ms(time_s * 1000) for name, time_s in held.trusted.cosigners.items()},
         quorum=policies.asks(rules) and held.trusted.quorum,
     )
+
+
+def believed(
+    session: Session, data: bytes, policy_bytes: bytes, *, expect_leaf: bytes | None = None
+) -> Checked:
+    """Check a receipt, as `check`, by what this node knows: of a frozen log nothing beyond its end.
+
+    Raises:
+        Refusal: as `check`; the reason is then `freeze.beyond`.
+    """
+    held = check(data, policy_bytes, expect_leaf=expect_leaf)
+    if freezing.beyond(session, Checkpoint(held.origin, held.size, held.root)) is not None:
+        raise invalid("ledger.receipt", reason="freeze.beyond")
+    return held
 
 
 def _reader(session: Session, ranges: Iterable[Sequence[int]]) -> merkle.HashReader:

@@ -30,10 +30,12 @@ class HeadRow(Base):
     __table_args__ = (
         CheckConstraint("id = 1", name="one"),
         CheckConstraint("size >= 0", name="size"),
+        CheckConstraint("frozen IN (0, 1)", name="frozen"),
     )
     id: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     size: Mapped[int] = mapped_column(BigInteger)
     last_ms: Mapped[int] = mapped_column(BigInteger)
+    frozen: Mapped[int] = mapped_column(SmallInteger)
 
 
 class LeafRow(Base):
@@ -135,6 +137,23 @@ class PolicyRow(Base):
     index: Mapped[int] = mapped_column("entry", _INDEX, primary_key=True, autoincrement=False)
     text: Mapped[bytes] = mapped_column(LargeBinary)
     at: Mapped[datetime] = mapped_column(Instant)
+
+
+class FreezeRow(Base):
+    """A log that is frozen: at the hub since it stopped, at a node since the seal told it.
+
+    `statement` is empty until the seal has signed where the log ends; `root` with it. `here`: this
+    database gives the indices, and stopped.
+    """
+
+    __tablename__ = "ledger_freeze"
+    origin: Mapped[str] = mapped_column(String(255), primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger)
+    root: Mapped[bytes] = mapped_column(LargeBinary(32))
+    statement: Mapped[str] = mapped_column(Text)
+    here: Mapped[int] = mapped_column(SmallInteger)
+    at: Mapped[datetime] = mapped_column(Instant)
+    checksum: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class HeardRow(Base):

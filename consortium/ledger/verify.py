@@ -20,7 +20,7 @@ from chain.merkle import HASH_BYTES, Frontier
 from chain.note import VerifierKey
 from consortium.ledger import store, tilework
 from consortium.ledger.store import HEAD, HEADS, LEAF, LEAVES, TILE, Entry
-from consortium.ledger.tables import CheckpointRow, ClockRow, EvidenceRow, SeenRow
+from consortium.ledger.tables import CheckpointRow, ClockRow, EvidenceRow, FreezeRow, SeenRow
 
 CHUNK = 16 * tiles.WIDTH
 FAULTS_MAX = 100
@@ -261,12 +261,18 @@ class _Work:
 
     def rows(self) -> None:
         """Check the rows that belong to no entry by their checksums."""
-        for kind in (ClockRow, SeenRow, EvidenceRow):
+        stopped = {0}
+        for kind in (ClockRow, SeenRow, EvidenceRow, FreezeRow):
             columns = [one.name for one in kind.__table__.columns]
             for row in self.session.execute(select(kind.__table__)).yield_per(CHUNK):
                 *values, kept = row
                 if kept != store.checksum(*values):
                     self.wrong(-1, kind.__tablename__, columns[-1])
+                    stopped |= {0, 1} if kind is FreezeRow else set()
+                elif kind is FreezeRow and row.here:
+                    stopped = {1}
+        if (self.session.scalar(select(HEAD.frozen)) or 0) not in stopped:
+            self.wrong(self.size, "ledger_head", "frozen")
 
 
 def _first_difference(one: bytes, other: bytes) -> int:

@@ -18,7 +18,7 @@ from chain.checkpoint import Checkpoint
 from chain.errors import ChainError, ProofError
 from consortium.kernel.errors import Refusal, conflict, invalid
 from consortium.kernel.paging import bounded
-from consortium.ledger import policies, store
+from consortium.ledger import freezing, policies, store
 from consortium.ledger.tables import EvidenceRow, SeenRow
 
 EVIDENCE_MAX = 1000
@@ -39,7 +39,8 @@ class View:
 class Evidence:
     """Two signed checkpoints of one log that do not fit together, and the proof offered, if any.
 
-    `code`: `ledger.smaller`, `ledger.split` (one size, two roots) or `ledger.unproven`.
+    `code`: `ledger.smaller`, `ledger.split` (one size, two roots), `ledger.unproven`, or
+    `ledger.beyond` (signed beyond the end of a frozen log; what was held may be the same).
     """
 
     code: str
@@ -88,8 +89,8 @@ def advance(
 
     Returns:
         The new view, or a Refusal: `ledger.note` with `reason` (not signed as the policy asks;
-        no evidence, anyone can make such a file), `ledger.smaller`, `ledger.split` or
-        `ledger.unproven` (kept as evidence: raise the alarm).
+        no evidence, anyone can make such a file), `ledger.smaller`, `ledger.split`,
+        `ledger.unproven` or `ledger.beyond` (kept as evidence: raise the alarm).
 
     Raises:
         Refusal: `ledger.policy` when the policy cannot be read.
@@ -99,6 +100,10 @@ def advance(
     except ChainError as fault:
         return invalid("ledger.note", reason=fault.code)
     held = view_for_update(session, head.origin)
+    if refusal := freezing.beyond(session, head):
+        before = held.note if held is not None else b""
+        keep(session, Evidence(refusal.code, before, note, tuple(proof), now))
+        return refusal
     if held is not None and (code := _misfit(held, head, proof)):
         keep(session, Evidence(code, held.note, note, tuple(proof), now))
         return conflict(code, held=held.size, offered=head.size)

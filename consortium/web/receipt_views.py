@@ -61,7 +61,7 @@ def prove_file(
     """Check a receipt file: log, place, the sender's signature; and that it is of this entry."""
     started = time.perf_counter()
     try:
-        checked = receipts.check(data, policies.in_force(session, node.policy))
+        checked = receipts.believed(session, data, policies.in_force(session, node.policy))
         exchange = jws.parse(checked.jws)
     except Refusal as refusal:
         return Proof(fault=str(refusal.facts.get("reason", refusal.code)))

@@ -15,6 +15,7 @@ def upgrade() -> None:
     _ledger_cosignature()
     _ledger_entry()
     _ledger_evidence()
+    _ledger_freeze()
     _ledger_head()
     _ledger_heard()
     _ledger_own_cosignature()
@@ -95,12 +96,28 @@ def _ledger_evidence() -> None:
         batch_op.create_index(batch_op.f("ix_ledger_evidence_at"), ["at"], unique=False)
 
 
+def _ledger_freeze() -> None:
+    op.create_table(
+        "ledger_freeze",
+        sa.Column("origin", sa.String(length=255), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("root", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("statement", sa.Text(), nullable=False),
+        sa.Column("here", sa.SmallInteger(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.Column("checksum", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("origin", name=op.f("pk_ledger_freeze")),
+    )
+
+
 def _ledger_head() -> None:
     op.create_table(
         "ledger_head",
         sa.Column("id", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("last_ms", sa.BigInteger(), nullable=False),
+        sa.Column("frozen", sa.SmallInteger(), nullable=False),
+        sa.CheckConstraint("frozen IN (0, 1)", name=op.f("ck_ledger_head_frozen")),
         sa.CheckConstraint("id = 1", name=op.f("ck_ledger_head_one")),
         sa.CheckConstraint("size >= 0", name=op.f("ck_ledger_head_size")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_head")),

@@ -11,13 +11,14 @@ from sqlalchemy.exc import DBAPIError
 
 from consortium.kernel.database import Database, table_of
 from consortium.kernel.time import to_ms
-from consortium.ledger import publisher, store, verify, witness
+from consortium.ledger import freezing, publisher, store, verify, witness
 from consortium.ledger.clock import confirm_clock
 from consortium.ledger.receipts import policy_text
 from consortium.ledger.tables import (
     CheckpointRow,
     ClockRow,
     EvidenceRow,
+    FreezeRow,
     HeadRow,
     LeafRow,
     SeenRow,
@@ -48,6 +49,9 @@ def ledger(database: Database) -> Database:
         witness.advance(session, newest.note, [], policy_bytes=rules, now=NOW)
         old = store.checkpoints(session, 0, 1)[0].note
         witness.advance(session, old, [], policy_bytes=rules, now=NOW)
+        freezing.stop(session, KEY.origin, now=NOW)
+        told = freezing.Freeze(KEY.origin, newest.size, newest.root, "a.b.c", NOW)
+        assert freezing.keep(session, told)
     return database
 
 
@@ -96,6 +100,7 @@ TABLES: dict[Any, tuple[tuple[str, ...], tuple[int, ...], Callable[[Any], int]]]
     ClockRow: (("at",), (0,), lambda _: -1),
     SeenRow: (("origin",), (0,), lambda _: -1),
     EvidenceRow: (("digest",), (0,), lambda _: -1),
+    FreezeRow: (("origin",), (0,), lambda _: -1),
 }
 
 
