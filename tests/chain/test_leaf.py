@@ -12,7 +12,7 @@ JWS = jws(1)
 WORD = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:/-]{0,63}", fullmatch=True)
 CODE = st.from_regex(r"[a-z][a-z0-9_]{0,20}(\.[a-z][a-z0-9_]{0,20}){0,2}", fullmatch=True)
 ADMITTED = st.lists(WORD, max_size=3).map(lambda words: " ".join(("ok", *words)))
-REFUSED = st.tuples(CODE.filter(lambda c: c != "ok"), st.lists(WORD, max_size=1)).map(
+REFUSED = st.tuples(CODE.filter(lambda c: c != "ok" and len(c) <= 64), st.lists(WORD, max_size=1)).map(
     lambda parts: " ".join((parts[0], *parts[1]))
 )
 

@@ -53,7 +53,8 @@ def test_unknown_names_stop_the_start(tmp_path: Path, monkeypatch: pytest.Monkey
     ("values", "name"),
     [
         ({}, "role"),
-        ({"role": "mirror"}, "role"),
+        ({"role": "printer"}, "role"),
+        ({"role": "mirror"}, ""),
         ({"role": "hub", "port": 0}, "port"),
         ({"role": "hub", "backup_hour": 24}, "backup_hour"),
         ({"role": "hub", "public_url": "clinic"}, "public_url"),

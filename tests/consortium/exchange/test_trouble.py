@@ -47,7 +47,7 @@ def test_an_old_copy_takes_its_own_entries_back_and_goes_on(world: World) -> Non
     a = world.members["a"]
     with pytest.raises(Refusal, match=r"exchange\.restored"):
         opened(a, "c3")
-    world.settle()
+    world.settle(heads=True)
     assert world.restored("a") == ""
     with a.database.read() as session:
         rows = {row.id: row for row in session.scalars(select(OutboxRow))}
