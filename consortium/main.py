@@ -64,8 +64,11 @@ def _browser(request: Request) -> Actor | None:
     return None if found is None or found.session.locked else found.actor
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, *, recovering: bool = False) -> None:
     """Serve a node until it is told to stop; one process for its folder, or several of one hub.
+
+    Args:
+        recovering: a hub that lacks entries serves to be given them, and gives no index until then.
 
     Raises:
         Refusal: `system.not_built`, `system.running`, `system.not_set_up`, `upkeep.revision`,
@@ -80,7 +83,9 @@ def serve(settings: Settings) -> None:
         try:
             _refuse_empty(node)
             check_revision(node.database)
-            for member, reason in wiring.start_checks(node).items():
+            if recovering:
+                wiring.begin_recovery(node)
+            for member, reason in wiring.start_checks(node, recovering=recovering).items():
                 _log.warning("node.restored", member=member, reason=reason)
         except BaseException:
             node.close()

@@ -165,6 +165,18 @@ def mirror(
     )  # fmt: skip
 
 
+@workstation_app.command("evidence")
+@told
+def workstation_evidence(file: Path, home: Home) -> None:
+    """Write what this node kept of the ledger into a file, for a hub that lost it; print how many.
+
+    Bodies stay sealed. A running node is not disturbed; a mirror's command as well.
+    """
+    from consortium.cli.recover import evidence
+
+    typer.echo(evidence(Settings.read(home), file))
+
+
 @user_app.command("reset")
 @told
 def user_reset(name: str, home: Home) -> None:

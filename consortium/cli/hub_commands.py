@@ -49,14 +49,26 @@ def hub_recover(
     home: Home,
     mirror: Annotated[list[str] | None, typer.Option(help="A mirror's address.")] = None,
     file: Annotated[list[Path] | None, typer.Option(help="A node's file of evidence.")] = None,
+    serve: Annotated[  # noqa: FBT002
+        bool, typer.Option("--serve", help="Serve, so that members give theirs by themselves.")
+    ] = False,
+    give_up_bodies: Annotated[  # noqa: FBT002
+        bool, typer.Option("--give-up-bodies", help="Nobody has the bodies that are missing.")
+    ] = False,
 ) -> None:
     """Fill a lost ledger again from guard, mirrors and files; exit 3 while entries are missing.
 
     The node is stopped. Run it again at any point.
     """
-    from consortium.cli.recover import recover
+    from consortium.cli import recover
 
-    raise typer.Exit(recover(Settings.read(home), mirrors=mirror or (), files=file or ()))
+    settings = Settings.read(home)
+    if give_up_bodies:
+        recover.give_up_bodies(settings)
+    code = recover.recover(settings, mirrors=mirror or (), files=file or ())
+    if serve:
+        recover.serve(settings)
+    raise typer.Exit(code)
 
 
 @hub_app.command("policy")

@@ -7,6 +7,7 @@ import typer
 
 from consortium import wiring
 from consortium.cli.app import language, tell
+from consortium.exchange import evidencefile, giving, pieces
 from consortium.exchange.caller import Caller
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.recovery import Recovery, Standing
@@ -14,6 +15,7 @@ from consortium.exchange.refilling import Refilled, Span
 from consortium.kernel.database import Database
 from consortium.kernel.errors import missing
 from consortium.ledger import journal
+from consortium.members.keys import KeyFolder
 from consortium.migrations import revision_of
 from consortium.ports import LinkDown
 from consortium.settings import NodeRole, Settings
@@ -47,6 +49,46 @@ def recover(settings: Settings, *, mirrors: Sequence[str], files: Sequence[Path]
             return _recover(node, mirrors=mirrors, files=files)
         finally:
             node.close()
+
+
+def serve(settings: Settings) -> None:
+    """Serve while entries are missing: members give theirs by themselves, and nothing new is taken.
+
+    Raises:
+        Refusal: as `main.serve`.
+    """
+    from consortium.main import serve as run
+
+    tell(say("recover.serving", language()))
+    run(settings, recovering=True)
+
+
+def give_up_bodies(settings: Settings) -> None:
+    """Say that nobody has the bodies that are missing: recipients answer that theirs does not open.
+
+    Raises:
+        Refusal: `system.running` beside a running node.
+    """
+    with serving(settings):
+        database = Database(settings.database_url)
+        try:
+            with database.write() as session:
+                count = pieces.give_up_bodies(session)
+        finally:
+            database.close()
+    tell(say("recover.given_up", language(), n=count))
+
+
+def evidence(settings: Settings, file: Path) -> int:
+    """Write what a node kept into a new file; gives how many records."""
+    identities = wiring.local_identities(settings, KeyFolder(settings.home))
+    database = Database(settings.database_url)
+    try:
+        with file.open("xb") as out:
+            found = giving.records(database, wiring.registry(), identities)
+            return evidencefile.write(out, found)
+    finally:
+        database.close()
 
 
 def _begin(settings: Settings) -> None:

@@ -5,6 +5,7 @@ which the log has signed for more than there is here. What nobody proves changes
 committed before its checkpoint is signed, so an honest database is never behind one.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -15,10 +16,12 @@ from consortium.exchange import alarms, pieces
 from consortium.exchange.tables import MarkRow
 from consortium.kernel.database import table_of
 from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.time import to_ms
 from consortium.ledger import journal
 
 ALARM = "ledger.behind"
 _MARK = "ledger:behind"
+_SIZE = re.compile("[0-9]{1,15}")
 _ROW = table_of(MarkRow)
 _VALUE = select(_ROW.c.value).where(_ROW.c.name == _MARK)
 
@@ -26,6 +29,12 @@ _VALUE = select(_ROW.c.value).where(_ROW.c.name == _MARK)
 def needed(session: Session) -> int:
     """The size that the ledger must reach; 0 where nothing is missing."""
     return int(session.connection().scalar(_VALUE) or 0)
+
+
+def turn(session: Session) -> int:
+    """When it was first told, in ms: tells one loss from the next; 0 while nothing is missing."""
+    found = alarms.standing(session, ALARM)
+    return to_ms(found.since) if found is not None else 0
 
 
 def refuse(session: Session) -> None:
@@ -40,6 +49,12 @@ def mark(session: Session, size: int, *, now: datetime) -> None:
     known = needed(session)
     session.merge(MarkRow(name=_MARK, value=str(max(size, known, 1))))
     alarms.put(session, ALARM, now=now, size=journal.size(session), kept=max(size, known))
+
+
+def claimed(note: str) -> int:
+    """The size that a checkpoint claims, before any signature is looked at; 0 for none."""
+    lines = note.split("\n", 2)
+    return int(lines[1]) if len(lines) > 2 and _SIZE.fullmatch(lines[1]) else 0
 
 
 def shown(

@@ -19,6 +19,18 @@ _OK = 200
 
 
 @dataclass(frozen=True, slots=True)
+class Wants:
+    """A hub that lost entries asks for those after an index; `turn` tells losses apart."""
+
+    after: int
+    turn: int
+
+    @classmethod
+    def of(cls, told: Any) -> "Wants | None":
+        return None if told is None else cls(int(told["after"]), int(told["turn"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Hello:
     """The hub's answer to a hello: where this node's chains stand there, and both clocks apart."""
 
@@ -34,6 +46,10 @@ class Caller:
     link: Link
     clock: Clock
     round_trip_ms: int = 0
+    show: bytes = b""
+    """The newest checkpoint that this node has verified: a hub that lost entries learns it so."""
+    wants: Wants | None = None
+    """What the hub asked for in its last answer to a hello; None while it lacks nothing."""
     _nonce: str = field(default="", repr=False)
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
@@ -48,6 +64,8 @@ class Caller:
     def hello(self) -> Hello:
         """Raises LinkDown, or Refusal `sync.node` when the hub does not know this node."""
         statement = {"member": self.identity.member, "salt": new_id(self.clock.now())}
+        if self.show:
+            statement["checkpoint"] = self.show.decode()
         raw = jws.sign_statement(
             statement, kid=self.identity.node, signer=self.identity.signer, typ=requests.HELLO
         )
@@ -58,9 +76,14 @@ class Caller:
                 clock_off_s=(to_ms(self.clock.now()) - int(answer["time_ms"])) // 1000,
             )
             self._nonce = str(answer["nonce"])
+            self.wants = Wants.of(answer.get("wants"))
         except (KeyError, TypeError, ValueError, AttributeError) as odd:
             raise LinkDown from odd
         return hello
+
+    def ask(self, path: str, content: list[bytes], **more: Any) -> dict[str, Any]:
+        """A signed request whose good answer is JSON. Raises as `request`."""
+        return read_json(_OK, self.request(path, content, **more))
 
     def request(self, path: str, content: list[bytes], **more: Any) -> bytes:
         """Send a signed request; hello again once when the nonce has gone stale.

@@ -27,6 +27,7 @@ from consortium.exchange.answers import Answer, Status
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
+from consortium.exchange.giving import Giver
 from consortium.exchange.identity import Identity
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.links import Done, LinkState
@@ -47,6 +48,8 @@ from consortium.ports import Clock, LinkDown, Wake
 
 _PAUSED = frozenset({"ledger.clock", "ledger.frozen"})
 """The hub gives no index now: what is signed waits, and the feed is read all the same."""
+_BEHIND = "ledger.behind"
+"""The hub's code while it lacks entries that were on the ledger."""
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class Courier:
     wake: Wake
     policy: bytes
     state: LinkState = field(default_factory=LinkState)
+    giver: Giver = field(default_factory=Giver)
     witnessing: Witnessing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +93,8 @@ class Courier:
         except Refusal as refusal:
             self._went_well(now)
             self.state.trouble = refusal.code
+            if refusal.code == _BEHIND:
+                self.caller.forget()
         if done.pushed or done.pulled or done.receipts or done.blobs:
             self.wake.notify()
         return done
@@ -96,6 +102,8 @@ class Courier:
     def _run(self, done: Done, now: datetime) -> None:
         if not self.caller.greeted:
             self._hello(now)
+        if self.caller.wants is not None:
+            done.pushed += self.giver.give(self.database, self.caller, self.member)
         self.state.trouble = ""
         done.pushed += self._push(now)
         done.pulled += self._pull(done, now)
@@ -138,6 +146,8 @@ class Courier:
         self.caller.forget()
 
     def _hello(self, now: datetime) -> None:
+        seen = self.witnessing.seen(now)
+        self.caller.show = seen.note if seen is not None else b""
         answer = self.caller.hello()
         self.state.clock_off_s = answer.clock_off_s
         with self.database.write() as session:
@@ -232,6 +242,7 @@ class Courier:
         taken = 0
         while True:
             seen = self.witnessing.seen(now)
+            self.caller.show = seen.note if seen is not None else b""
             with self.database.read() as session:
                 after = self.inbox.number(session, self.member)
                 ledger = self.witnessing.asks(session, seen)

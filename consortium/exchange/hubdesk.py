@@ -13,12 +13,14 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import blobs, feed, jws, state, witness_desk
+from consortium.exchange import behind, blobs, feed, jws, state, witness_desk
 from consortium.exchange.admission import Admission
 from consortium.exchange.answers import Answer, Status
+from consortium.exchange.asking import Asking
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.commitment import b64
 from consortium.exchange.envelope import frames, unframe
+from consortium.exchange.giving import RECORDS_MAX
 from consortium.exchange.header import TOKEN
 from consortium.exchange.heads_hub import HeadsTold
 from consortium.exchange.identity import Identity
@@ -54,7 +56,7 @@ class HubDesk:
     """Answers nodes.
 
     `more` are handlers of other rooms for their own paths (joining, keys); `mirrors` gives out the
-    whole ledger to whoever may have it, nobody where it is None.
+    whole ledger to whoever may have it, nobody where it is None; `asking` takes back what was lost.
     `process` is the number of this web process, `peer` the way to the others.
     """
 
@@ -82,12 +84,14 @@ class HubDesk:
         self._peer = peer
         self._heads = HeadsTold()
         self._mirrors = mirrors
+        self.asking: Asking | None = None
         self._paths: dict[str, Handler] = {
             "/sync/hello": self._hello,
             "/sync/push": self._push,
             "/sync/pull": self._pull,
             "/sync/query": self._query,
             "/sync/mirror": self._mirror,
+            "/sync/recover": self._recover,
             "/blobs": self._blob,
             **more,
         }
@@ -120,7 +124,10 @@ class HubDesk:
     def _hello(self, body: bytes) -> Reply:
         now = self._clock.now()
         with self._database.read() as session:
-            node, member = self._requests.hello(session, body)
+            node, member, statement = self._requests.hello(session, body)
+        if self.asking is not None:
+            self.asking.look(member, statement)
+        with self._database.read() as session:
             chains = session.execute(
                 select(ChainHeadRow.lane, ChainHeadRow.seq, ChainHeadRow.hash).where(
                     ChainHeadRow.node == node
@@ -128,8 +135,10 @@ class HubDesk:
             )
             heads = {lane: [seq, digest] for lane, seq, digest in chains}
             size = journal.size(session)
+            wants = self.asking.wants(session, member) if self.asking is not None else {}
         return answered(
             {
+                **wants,
                 "nonce": self._requests.nonce(node, now=now),
                 "member": member,
                 "time_ms": to_ms(now),
@@ -141,7 +150,13 @@ class HubDesk:
     def _opened(
         self, session: Session, path: str, body: bytes, *, most: int
     ) -> tuple[str, dict[str, Any], list[bytes]]:
-        """Member, statement and the frames after it."""
+        """Member, statement and the frames after it; nothing while entries are missing here."""
+        behind.refuse(session)
+        return self._authentic(session, path, body, most=most)
+
+    def _authentic(
+        self, session: Session, path: str, body: bytes, *, most: int
+    ) -> tuple[str, dict[str, Any], list[bytes]]:
         parts = unframe(body, most=most + 1)
         if not parts:
             raise invalid("exchange.malformed", field="frames")
@@ -241,6 +256,15 @@ class HubDesk:
             start = _number(statement, "from")
             parts = self._mirrors.page(session, member=member, node=node, start=start)
         return Reply(200, frames(parts), {"content-type": "application/octet-stream"})
+
+    def _recover(self, body: bytes) -> Reply:
+        with self._database.read() as session:
+            member, statement, records = self._authentic(
+                session, "/sync/recover", body, most=RECORDS_MAX
+            )
+        if self.asking is None:
+            raise missing("sync.path")
+        return answered(self.asking.take(member, statement, records))
 
     def _query(self, body: bytes) -> Reply:
         with self._database.read() as session:

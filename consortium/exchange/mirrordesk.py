@@ -50,7 +50,7 @@ class MirrorDesk:
     def _hello(self, body: bytes) -> Reply:
         now = self._clock.now()
         with self._database.read() as session:
-            node, member = self._requests.hello(session, body)
+            node, member, _ = self._requests.hello(session, body)
             size = journal.size(session)
         return answered(
             {

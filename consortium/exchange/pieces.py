@@ -222,9 +222,17 @@ def drop_below(session: Session, size: int) -> None:
     session.execute(delete(PromisedRow).where(PromisedRow.size <= size))
 
 
-def missing_bodies(session: Session, member: str = "", *, limit: int = 256) -> list[int]:
+def waiting(session: Session) -> bool:
+    """Whether any entry waits for its body."""
+    return session.scalar(select(MissingBodyRow.index).limit(1)) is not None
+
+
+def missing_bodies(
+    session: Session, member: str = "", *, after: int = -1, limit: int = 256
+) -> list[int]:
     """Entries whose body nobody has given yet; with a member those that it sent or received."""
-    query = select(MissingBodyRow.index).order_by(MissingBodyRow.index).limit(limit)
+    query = select(MissingBodyRow.index).where(MissingBodyRow.index > after)
+    query = query.order_by(MissingBodyRow.index).limit(limit)
     if member:
         mine = _ENTRY.c.recipients.contains(orjson.dumps(member).decode(), autoescape=True)
         query = query.join(_ENTRY, _ENTRY.c.entry == MissingBodyRow.index).where(

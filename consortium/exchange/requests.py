@@ -71,10 +71,14 @@ class Requests:
     def _mac(self, text: str) -> bytes:
         return hmac.digest(self._secret, text.encode(), "sha256")[:18]
 
-    def hello(self, session: Session, raw: bytes) -> tuple[str, str]:
-        """Node and member of a hello. Raises Refusal `sync.node` for an unknown or forged one."""
-        node, _content, member = _signed_by(session, raw, typ=HELLO)
-        return node, member
+    def hello(self, session: Session, raw: bytes) -> tuple[str, str, dict[str, Any]]:
+        """Node, member and members of a hello.
+
+        Raises:
+            Refusal: `sync.node` for an unknown or forged one.
+        """
+        node, statement, member = _signed_by(session, raw, typ=HELLO)
+        return node, member, statement
 
     def check(
         self, session: Session, path: str, raw: bytes, content: bytes, *, now: datetime

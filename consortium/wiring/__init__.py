@@ -4,7 +4,12 @@ from consortium.wiring.building import POLICY_FILE, build, local_identities
 from consortium.wiring.links import HttpLink, InProcessLink, SystemClock
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
-from consortium.wiring.starting import recovery_of, refuse_behind_guard, start_checks
+from consortium.wiring.starting import (
+    begin_recovery,
+    recovery_of,
+    refuse_behind_guard,
+    start_checks,
+)
 
 __all__ = [
     "POLICY_FILE",
@@ -13,6 +18,7 @@ __all__ = [
     "InProcessLink",
     "Node",
     "SystemClock",
+    "begin_recovery",
     "build",
     "local_identities",
     "queries",

@@ -7,6 +7,7 @@ from typing import Any
 
 from consortium.exchange import forks
 from consortium.exchange.admission import Admission
+from consortium.exchange.asking import Asking
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.courier import Courier
@@ -36,6 +37,7 @@ from consortium.web.wake import Broadcaster
 from consortium.wiring.links import HttpLink, InProcessLink, Nudge, Peers, SystemClock
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
+from consortium.wiring.starting import recover, rules_of
 
 POLICY_FILE = "policy"
 PUBLISH_LEASE = timedelta(seconds=6)
@@ -141,6 +143,13 @@ def _hub(node: Node) -> Hub:
         peer=peers.call,
         mirrors=MirrorPages(node.registry, REGULATOR),
     )
+    desk.asking = Asking(
+        node.database,
+        node.registry,
+        clock=node.clock,
+        rules=partial(rules_of, node),
+        wake=node.nudge,
+    )
     address = node.settings.log_signer
     log = remote_log_key(address) if address else load_log_keys(node.settings.home)
     return Hub(admission, desk, guard, log, peers)
@@ -223,6 +232,9 @@ def _timetable(node: Node) -> list[Job]:
         Job("deliver", node.sync, every=period, on_wake=True),
     ]
     if node.hub is not None:
+        jobs.append(
+            Job("recover", partial(recover, node), every=timedelta(seconds=10), on_wake=True)
+        )
         jobs.append(Job("heads", node.say_heads, every=timedelta(minutes=1)))
     if node.keeps_ledger:
         jobs.append(Job("closing", node.close_month, every=timedelta(minutes=1)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from consortium.exchange import behind, gossiping, restored
 from consortium.exchange.own_kinds import HUB_MEMBER
@@ -77,3 +78,33 @@ def recovery_of(node: Node) -> Recovery:
     if node.hub is None or HUB_MEMBER not in node.identities.members:
         raise missing("rights.not_here")
     return Recovery(node.database, node.registry, node.hub.guard, rules_of(node))
+
+
+def begin_recovery(node: Node) -> None:
+    """Ask members for what is missing from now on. Raises Refusal `rights.not_here`."""
+    needed = recovery_of(node).standing().needed
+    with node.database.write() as session:
+        behind.mark(session, needed, now=node.clock.now())
+
+
+def recover(node: Node, now: datetime) -> int:
+    """While entries are missing, take those that were given; gives how many entries there are new.
+
+    With its guard the hub knows where its ledger ended, and goes on as soon as all is back. Without
+    it somebody has to say that all have been heard: `hub recover`.
+    """
+    if node.hub is None:
+        return 0
+    with node.database.read() as session:
+        if not behind.needed(session):
+            return 0
+        before = journal.size(session)
+    recovery = recovery_of(node)
+    recovery.from_guard()
+    told = recovery.refill(now=now)
+    if node.hub.guard.covered() and recovery.finish(node.identities.by_member.values(), now=now):
+        node.hub.admission.cover()
+        for courier in node.couriers.values():
+            courier.caller.forget()
+        node.nudge.notify()
+    return told.size - before

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from consortium.exchange import forks, heads_hub, heads_kind, outqueue, restored
 from consortium.exchange.admission import Admission
+from consortium.exchange.asking import Asking
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
@@ -234,6 +235,10 @@ class World:
             store=BlobStore(self.folder / HUB / "blobs"),
             queries={one.name: one for one in heads_kind.QUERIES}, more={},
             mirrors=MirrorPages(self.registry, "regulator"),
+        )  # fmt: skip
+        self.desk.asking = Asking(
+            self.hub_database, self.registry, clock=self.clock, rules=lambda: [self.policy],
+            wake=Quiet(),
         )  # fmt: skip
         for name, member in self.members.items():
             seed = random.Random(self.rng.random())
