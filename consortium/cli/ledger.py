@@ -74,10 +74,15 @@ def check(settings: Settings) -> int:
     if replayed is None:
         return _told(found, [*found.faults, *more])
     code = _told(found, [*more, *map(_fault, replayed.findings)])
-    if replayed.halted != "newer":
+    if replayed.erased and not replayed.halted:
+        tell(
+            words.say("cli.ledger.erased", language(), erased=replayed.erased, begun=replayed.begun)
+        )
+    if replayed.halted not in ("newer", "erased"):
         return code
     # not gone through to its end, so nobody may take it for sound
-    tell(words.say("cli.ledger.newer", language(), index=replayed.size))
+    why = "cli.ledger.newer" if replayed.halted == "newer" else "cli.ledger.bare"
+    tell(words.say(why, language(), index=replayed.size))
     return DIFFERS
 
 

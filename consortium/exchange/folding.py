@@ -116,6 +116,10 @@ class Folding:
         known = self.known.get(parent)
         return known is None or not outcome_of(known.verdict)[0]
 
+    def begin(self, member: str, *, at: int) -> None:
+        """Open a member's feed at an entry, by the word of a copy of shared state."""
+        self._feeds.open(member, self._earlier(), at=at)
+
     def take(
         self,
         one: Candidate,
@@ -126,12 +130,14 @@ class Folding:
         verdict: str,
         time: datetime,
         beside: bool = False,
+        erased: bool = False,
     ) -> None:
         """It has its leaf: fold it, put it into its feeds, go on with its chain.
 
         Args:
             beside: it stands under a number of its chain that has a leaf already, which no
                 admission does: it has no row, and its chain does not go on from it.
+            erased: its facts are no more, at whoever showed it.
         """
         self._put(moved, index)
         self._feed(one, index, journal.hash_leaf(leaf), ok=outcome_of(verdict)[0])
@@ -140,7 +146,7 @@ class Folding:
         if beside:
             return
         self.chains.put(one.signed)
-        self._rows.append(_row(one, index, verdict=verdict, time=time))
+        self._rows.append(_row(one, index, verdict=verdict, time=time, erased=erased))
 
     def _put(self, moved: Mapping[str, Value], index: int) -> None:
         for name, value in moved.items():
@@ -179,7 +185,9 @@ class Folding:
         self.held.flush()
 
 
-def _row(one: Candidate, index: int, *, verdict: str, time: datetime) -> tuple[object, ...]:
+def _row(
+    one: Candidate, index: int, *, verdict: str, time: datetime, erased: bool
+) -> tuple[object, ...]:
     """The columns of `EntryRow`, in their order."""
     header = one.signed.header
     return (
@@ -196,6 +204,6 @@ def _row(one: Candidate, index: int, *, verdict: str, time: datetime) -> tuple[o
         one.same,
         verdict,
         time,
-        one.envelope.facts,
+        None if erased else one.envelope.facts,
         one.envelope.body if one.shown else None,
     )

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from consortium.exchange import bodies, jws
+from consortium.exchange.erasing import is_erased
 from consortium.exchange.facts import Facts, Value
 from consortium.exchange.feed import ZERO, running_hash
 from consortium.exchange.header import EVERYONE
@@ -159,7 +160,7 @@ class Inbox:
             return NEWER, "update_needed"
         facts = self._facts(kind, entry)
         if isinstance(facts, Refusal):
-            return (REFUSED, "") if not entry.ok else (ALARM, facts.code)
+            return _without_facts(entry, facts, now=now)
         if not entry.ok:
             # a duplicate counts as what it repeats, which has been told already
             if header.sender == member and entry.words[0] != "duplicate":
@@ -352,3 +353,11 @@ class Inbox:
         opened = self._opened(session, member, kind, entry, facts, {}, now=now)
         if not isinstance(opened, Refusal):
             kind.refused(session, opened)
+
+
+def _without_facts(entry: Entry, refusal: Refusal, *, now: datetime) -> tuple[str, str]:
+    """What becomes of an entry whose facts are not here, or are not what its header commits to."""
+    if not entry.ok:
+        return REFUSED, ""
+    erased = entry.item.facts is None and is_erased(entry.time, now)
+    return (KEPT, "") if erased else (ALARM, refusal.code)

@@ -211,11 +211,20 @@ class Permit(Protocol):
 
 
 class Registry:
-    """Every kind and family of subjects of this program; filled once by wiring."""
+    """Every kind and family of subjects of this program; filled once by wiring.
+
+    Args:
+        finals: by topic, the states in which a case has ended and nobody acts any more.
+    """
 
     def __init__(
-        self, kinds: Iterable[ExchangeKind], subjects: Iterable[SubjectType], permit: Permit
+        self,
+        kinds: Iterable[ExchangeKind],
+        subjects: Iterable[SubjectType],
+        permit: Permit,
+        finals: Mapping[str, frozenset[str]] | None = None,
     ) -> None:
+        self.finals = finals or {}
         self.kinds: dict[str, ExchangeKind] = {}
         for kind in kinds:
             if kind.name in self.kinds:
@@ -227,6 +236,10 @@ class Registry:
     def kind(self, name: str) -> ExchangeKind | None:
         """The kind of this name and version, None when this program does not know it."""
         return self.kinds.get(name)
+
+    def ended(self, case: Value) -> bool:
+        """Whether a case has ended, as the room of its topic says."""
+        return case.get("state") in self.finals.get(str(case.get("topic", "")), ())
 
     def audience(self, name: str, value: Value) -> frozenset[str]:
         """Who folds this subject. Raises KeyError for a family that no room registered."""

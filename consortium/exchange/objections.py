@@ -93,7 +93,8 @@ def answered(
     """Whether this member sent such an exchange with these facts before."""
     sent = session.scalars(
         select(OutboxRow.facts).where(
-            OutboxRow.case == case, OutboxRow.member == member, OutboxRow.kind == kind
+            OutboxRow.case == case, OutboxRow.member == member, OutboxRow.kind == kind,
+            OutboxRow.facts.is_not(None),
         )
-    )
-    return any(about.items() <= commitment.open_facts(facts).items() for facts in sent)
+    )  # fmt: skip
+    return any(about.items() <= commitment.open_facts(facts).items() for facts in sent if facts)

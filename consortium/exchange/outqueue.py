@@ -83,16 +83,18 @@ def next_batch(session: Session, node: str, *, now: datetime) -> list[OutboxRow]
 
 
 def _with_bodies(rows: list[OutboxRow]) -> list[OutboxRow]:
-    """A lane up to the first whose body is no more: the hub's backup has that one."""
-    gone = next((place for place, row in enumerate(rows) if row.body is None), len(rows))
-    return rows[:gone]
+    """A lane up to the first that is no longer whole: the hub's backup has that one."""
+    for place, row in enumerate(rows):
+        if row.body is None or row.facts is None:
+            return rows[:place]
+    return rows
 
 
 def _bounded(order: Sequence[OutboxRow]) -> list[OutboxRow]:
     batch: list[OutboxRow] = []
     size = 0
     for row in order[:PUSH_MAX_EXCHANGES]:
-        size += len(row.jws) + len(row.facts) + len(row.body or b"")
+        size += len(row.jws) + len(row.facts or b"") + len(row.body or b"")
         if batch and size > _BATCH_BYTES:
             break
         batch.append(row)
@@ -105,7 +107,7 @@ def _resting(row: OutboxRow, now: datetime) -> bool:
 
 
 def envelope_of(row: OutboxRow) -> Envelope:
-    return Envelope(row.jws, row.facts, row.body or b"")
+    return Envelope(row.jws, row.facts or b"", row.body or b"")
 
 
 def heads_of(rows: Sequence[OutboxRow]) -> dict[str, tuple[int, str]]:

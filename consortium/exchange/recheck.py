@@ -7,13 +7,16 @@ entries, chains, feeds, shared state.
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Table, case, null, select, tuple_
+from sqlalchemy import ColumnElement, Table, case, func, null, select, tuple_
 from sqlalchemy.orm import Session
 
+from consortium.exchange import beginning, closing
+from consortium.exchange.beginning import Base
 from consortium.exchange.kinds import Registry
 from consortium.exchange.limits import BATCH_MAX
 from consortium.exchange.replay import Finding, Replay, Shown
@@ -24,9 +27,12 @@ from consortium.exchange.tables import (
     EntryRow,
     FeedHeadRow,
     FeedRow,
+    MarkRow,
     SharedStateRow,
 )
-from consortium.kernel.database import Base, Database, table_of
+from consortium.kernel.bulk import insert_rows
+from consortium.kernel.database import Base as Tables
+from consortium.kernel.database import Database, table_of
 from consortium.ledger import journal
 
 FINDINGS_MAX = 1000
@@ -35,7 +41,7 @@ _ENTRY = table_of(EntryRow)
 _REPLAYED = [
     table_of(row) for row in (EntryRow, ChainHeadRow, FeedRow, FeedHeadRow, SharedStateRow)
 ]
-_CLOSINGS = [table_of(row) for row in (ClosingRow, ClosingSubjectRow)]
+_CLOSINGS = [table_of(row) for row in (ClosingRow, ClosingSubjectRow, MarkRow)]
 _NOT_REPLAYED = frozenset({"facts", "body"})
 """Columns that the replay reads and does not make."""
 
@@ -45,9 +51,13 @@ class Report:
     """What a replay of everything found, the first 1,000.
 
     `size`: how many entries were gone through. `halted` as `replay.Taken` says it.
+    `erased`: how many have no facts any more; `begun`: the last entry of the closed month whose
+    copy stands in their place, -1 where every entry was judged.
     """
 
     size: int = 0
+    erased: int = 0
+    begun: int = -1
     findings: list[Finding] = field(default_factory=list)
     halted: str = ""
 
@@ -94,7 +104,7 @@ def recheck(database: Database, registry: Registry) -> Report:
         scratch = Database(f"sqlite:///{Path(folder) / 'scratch.db'}")
         try:
             tables = [*journal.TABLES, *_REPLAYED, *_CLOSINGS]
-            Base.metadata.create_all(scratch.engine, tables=tables)
+            Tables.metadata.create_all(scratch.engine, tables=tables)
             with scratch.write() as session:
                 journal.create(session)
             with database.read() as session:
@@ -109,10 +119,11 @@ def _recheck(session: Session, scratch: Database, registry: Registry) -> Report:
     report, size = Report(), journal.size(session)
     if not size:
         return report  # a workstation keeps its feed, and no ledger
+    base = _base(session, scratch, report)
     while report.size < size and not report.halted:
         page = shown(session, registry, report.size, limit=size - report.size)
         with scratch.write() as own:
-            taken = Replay(own, registry).take(page)
+            taken = Replay(own, registry, base=base).take(page)
         report.size += taken.count
         report.add(taken.findings)
         report.halted = taken.halted or ("" if page else "leaf")
@@ -121,6 +132,25 @@ def _recheck(session: Session, scratch: Database, registry: Registry) -> Report:
             for table in _REPLAYED:
                 report.add(_differences(session, own, table))
     return report
+
+
+def _base(session: Session, scratch: Database, report: Report) -> Base | None:
+    """What stands in the place of erased facts; None where there are all, or no copy is kept."""
+    report.erased = session.scalar(
+        select(func.count()).select_from(_ENTRY).where(_ENTRY.c.facts.is_(None))
+    ) or 0  # fmt: skip
+    base = beginning.offered(session) if report.erased else None
+    if base is None:
+        return None
+    report.begun = base.index
+    row = session.get_one(ClosingRow, base.month)
+    copy = table_of(ClosingSubjectRow)
+    with scratch.write() as own:
+        rows = closing.subjects(session, base.month)
+        for some in iter(lambda: list(islice(rows, _CHUNK)), []):
+            insert_rows(own, copy, [(base.month, *one) for one in some])
+        beginning.keep(own, base, first=row.first)
+    return base
 
 
 def _differences(kept: Session, replayed: Session, table: Table) -> list[Finding]:

@@ -16,7 +16,17 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from consortium.exchange import alarms, candidate, closing, heads, heads_audit, jws, state
+from consortium.exchange import (
+    alarms,
+    beginning,
+    candidate,
+    closing,
+    heads,
+    heads_audit,
+    jws,
+    state,
+)
+from consortium.exchange.beginning import Base
 from consortium.exchange.candidate import Candidate
 from consortium.exchange.closing_kind import CLOSED as CLOSED_KIND
 from consortium.exchange.envelope import Envelope, check_sizes
@@ -70,7 +80,8 @@ class Taken:
     """What became of entries that were shown: how many were taken, and what was found.
 
     `halted`: why no entry is taken after these: `leaf` or `again` (a finding), or `newer`, a kind
-    or version that this program does not know; empty when all were taken.
+    or version that this program does not know, or `erased`, facts that are no more and stand under
+    no copy; empty when all were taken.
     """
 
     count: int
@@ -88,6 +99,7 @@ class _Read:
     verdict: str
     one: Candidate
     kind: ExchangeKind
+    erased: bool = False
 
     @property
     def signed(self) -> Signed:
@@ -104,9 +116,20 @@ class Replay:
     Args:
         session: a transaction that may write.
         open_bodies: whether every open body of an admitted exchange must be shown.
+        base: shared state that begins with the copy of a closed month. Entries up to its last are
+            not judged, because their facts may be erased: leaf, time, key, signature and chain are
+            checked, feeds and chains made again, and the verdict is taken.
     """
 
-    def __init__(self, session: Session, registry: Registry, *, open_bodies: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        registry: Registry,
+        *,
+        open_bodies: bool = False,
+        base: Base | None = None,
+    ) -> None:
+        self._base = base
         self._session = session
         self._registry = registry
         self._open_bodies = open_bodies
@@ -123,18 +146,26 @@ class Replay:
         if len(entries) > BATCH_MAX:
             raise ValueError(f"at most {BATCH_MAX} entries at once")
         read, halted = self._read_all(entries)
-        for month in self._months(read):
-            self._fold(month)
+        for part in self._parts(read):
+            self._fold(part)
         return Taken(len(read), tuple(self._findings), halted)
 
-    def _months(self, read: Sequence[_Read]) -> Iterator[list[_Read]]:
-        """The entries, cut where a month is over: what was then is kept before any more."""
+    def _covered(self, index: int) -> bool:
+        return self._base is not None and index <= self._base.index
+
+    def _parts(self, read: Sequence[_Read]) -> Iterator[list[_Read]]:
+        """The entries, cut where the base ends and where a month is over.
+
+        What stood at the end of a month is kept before any more.
+        """
         part: list[_Read] = []
         last_ms, begun = self._head.last_ms, self._head.size > 0
         for entry in read:
-            if begun and entry.time_ms > last_ms and closing.turns(last_ms, entry.time_ms):
+            turned = begun and entry.time_ms > last_ms and closing.turns(last_ms, entry.time_ms)
+            if turned or self._covered(entry.index - 1) != self._covered(entry.index):
                 yield part
                 part = []
+            if turned and not self._covered(entry.index - 1):
                 closing.keep(self._session, self._head)
             part.append(entry)
             last_ms, begun = max(last_ms, entry.time_ms), True
@@ -144,16 +175,19 @@ class Replay:
         folding = Folding(self._session, self._registry, [one.signed.header.node for one in read])
         names: list[str] = []
         for entry in read:
-            names += entry.one.name_subjects(self._registry, entry.time)
+            if not self._covered(entry.index):
+                names += entry.one.name_subjects(self._registry, entry.time)
         folding.load([entry.one for entry in read], names)
         for entry in read:
             self._one(folding, entry)
         new = [journal.NewLeaf(entry.leaf, entry.signed.digest) for entry in read]
         journal.copy(self._session, self._head, new, last_ms=self._last_ms)
-        before = state.read(self._session, heads.SUBJECT)
+        told = state.read(self._session, heads.SUBJECT) or {"index": -1}
         folding.flush()
         self._head = journal.Head(self._head.size + len(new), self._last_ms)
-        self._check_heads(read, after=before["index"] if before is not None else -1)
+        if self._base is not None and read and read[-1].index == self._base.index:
+            beginning.load(self._session, self._base)
+        self._check_heads(read, after=told["index"])
         self._check_closed(read)
 
     # ------------------------------------------------------------ reading
@@ -186,6 +220,8 @@ class Replay:
 
     def _read(self, index: int, shown: Shown) -> _Read | str:
         """One entry, or why it cannot be followed."""
+        if shown.facts is None and not self._covered(index):
+            return "erased"
         try:
             view = journal.read_leaf(shown.leaf)
             envelope = Envelope(view.jws, shown.facts or b"", shown.body or b"")
@@ -201,7 +237,8 @@ class Replay:
             return "newer"
         if not one.shown and one.misfit is None and outcome_of(view.verdict)[1][:1] == (_BODY,):
             one.misfit, one.facts = invalid("exchange.body"), {}
-        return _Read(index, shown.leaf, view.time_ms, view.verdict, one, one.kind)
+        erased = shown.facts is None
+        return _Read(index, shown.leaf, view.time_ms, view.verdict, one, one.kind, erased)
 
     # ------------------------------------------------------------ judging
 
@@ -210,7 +247,11 @@ class Replay:
         self._check_key(folding, entry)
         beside = self._check_chain(folding, entry)
         self._check_body(entry)
-        moved = self._check_verdict(folding, entry)
+        moved: dict[str, Value] = {}
+        if self._covered(entry.index):
+            self._open_feeds(folding, entry.index)
+        else:
+            moved = self._check_verdict(folding, entry)
         folding.take(
             entry.one,
             moved,
@@ -219,7 +260,17 @@ class Replay:
             verdict=entry.verdict,
             time=entry.time,
             beside=beside,
+            erased=entry.erased,
         )
+
+    def _open_feeds(self, folding: Folding, index: int) -> None:
+        for member in self._base.born(index) if self._base is not None else ():
+            folding.begin(member, at=index)
+
+    def _key(self, folding: Folding, entry: _Read) -> Value | None:
+        name = f"key:{entry.signed.header.node}"
+        base = self._base if self._covered(entry.index) else None
+        return base.read(self._session, name) if base is not None else folding.held.get(name)
 
     def _check_time(self, entry: _Read) -> None:
         if entry.time_ms < self._last_ms:
@@ -228,7 +279,7 @@ class Replay:
 
     def _check_key(self, folding: Folding, entry: _Read) -> None:
         header = entry.signed.header
-        record = folding.held.get(f"key:{header.node}")
+        record = self._key(folding, entry)
         if record is None and entry.index == 0:
             record = entry.kind.introduces(header, entry.one.facts) if entry.one.facts else None
         public = key_public(record, member=header.sender, index=entry.index)
@@ -285,7 +336,8 @@ class Replay:
         """Compare what the hub says of a month with what was found here when it was over."""
         for entry in read:
             facts = entry.one.facts
-            if entry.kind.name != CLOSED_KIND or not outcome_of(entry.verdict)[0] or not facts:
+            ours = entry.kind.name == CLOSED_KIND and outcome_of(entry.verdict)[0]
+            if not ours or not facts or self._covered(entry.index):
                 continue
             found = closing.closed(self._session, facts["month"])
             mine = found.facts if found is not None else {}

@@ -108,7 +108,7 @@ class OutboxRow(Base):
     after: Mapped[str] = mapped_column(Text, default="[]")
     jws: Mapped[bytes] = mapped_column(LargeBinary)
     jws_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    facts: Mapped[bytes] = mapped_column(LargeBinary)
+    facts: Mapped[bytes | None] = mapped_column(LargeBinary)
     body: Mapped[bytes | None] = mapped_column(LargeBinary)
     state: Mapped[str] = mapped_column(String(8))
     hint: Mapped[str] = mapped_column(String(64), default="")

@@ -47,6 +47,10 @@ class State(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
+ENDED = frozenset({State.REFUSED, State.WITHDRAWN})
+"""States in which nobody acts any more; what was released can still be withdrawn."""
+
+
 class Action(StrEnum):
     """What a member does with a request."""
 

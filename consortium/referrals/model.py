@@ -128,7 +128,9 @@ TURNS: Mapping[State, Side | None] = {
 }
 """Whose act is next in a state."""
 
-OPEN = frozenset(State) - {S.CLOSED, S.DECLINED, S.CANCELLED}
+ENDED = frozenset({S.CLOSED, S.DECLINED, S.CANCELLED})
+"""States in which nobody acts any more."""
+OPEN = frozenset(State) - ENDED
 """States in which a referral still waits for somebody."""
 URGENCIES = ("emergency", "urgent", "routine")
 CONSENTS = ("explicit", "emergency", "statutory")

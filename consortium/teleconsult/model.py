@@ -23,6 +23,10 @@ class State(StrEnum):
     CANCELLED = "cancelled"
 
 
+ENDED = frozenset({State.BOOKED, State.CANCELLED})
+"""States that a booking is left in: a year later the session of one that stood is over."""
+
+
 class Action(StrEnum):
     """What a member does with a booking."""
 

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import evidence
 from consortium.desk import service as desk
-from consortium.exchange import closing_desk, gossiping, heads_hub, trimming
+from consortium.exchange import closing_desk, erasing, gossiping, heads_hub, trimming
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -188,6 +188,7 @@ class Node:
             trimming.trim(self.database, now=now)
             local = self.identities.members
             trimming.trim_files(self.database, self.store, local=local, now=now)
+        erasing.erase(self.database, self.registry, whole=self.keeps_ledger, now=now)
 
     def close(self) -> None:
         """Stop jobs, end threads and connections."""

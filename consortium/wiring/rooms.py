@@ -12,9 +12,12 @@ from consortium.members import kinds as member_kinds
 from consortium.members import trust as member_trust
 from consortium.members.model import REGULATOR
 from consortium.records import kinds as record_kinds
+from consortium.records import model as record_model
 from consortium.referrals import kinds as referral_kinds
+from consortium.referrals import model as referral_model
 from consortium.scheduling import kinds as scheduling_kinds
 from consortium.teleconsult import kinds as teleconsult_kinds
+from consortium.teleconsult import model as booking_model
 
 _ROOMS = (
     own_kinds,
@@ -31,6 +34,13 @@ _ROOMS = (
 )
 
 
+_FINALS = {
+    referral_model.TOPIC: frozenset(one.value for one in referral_model.ENDED),
+    booking_model.TOPIC: frozenset(one.value for one in booking_model.ENDED),
+    record_model.TOPIC: frozenset(one.value for one in record_model.ENDED),
+}
+
+
 def registry() -> Registry:
     """Every kind and family of subjects of this program, with the contract check."""
     kinds = [*contract_kinds.kinds(ContractRows()), *closing_kind.kinds(REGULATOR)]
@@ -38,7 +48,7 @@ def registry() -> Registry:
     for room in _ROOMS:
         kinds += () if room is contract_kinds else getattr(room, "KINDS", ())
         subjects += getattr(room, "SUBJECTS", ())
-    return Registry(kinds, subjects, PERMIT)
+    return Registry(kinds, subjects, PERMIT, _FINALS)
 
 
 def queries() -> dict[str, QueryType]:

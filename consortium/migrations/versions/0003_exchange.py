@@ -235,7 +235,7 @@ def _outbox() -> None:
         sa.Column("after", sa.Text(), nullable=False),
         sa.Column("jws", sa.LargeBinary(), nullable=False),
         sa.Column("jws_hash", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("facts", sa.LargeBinary(), nullable=False),
+        sa.Column("facts", sa.LargeBinary(), nullable=True),
         sa.Column("body", sa.LargeBinary(), nullable=True),
         sa.Column("state", sa.String(length=8), nullable=False),
         sa.Column("hint", sa.String(length=64), nullable=False),

@@ -159,7 +159,7 @@ class Open(_Told):
     ) -> Value | None:  # fmt: skip
         return {
             "parties": sorted(header.members), "state": "open", "turn": header.to[0],
-            "said": 0, "opened_at": HERE, "prior": "",
+            "said": 0, "opened_at": HERE, "prior": "", "topic": "talk",
         }  # fmt: skip
 
 
@@ -276,4 +276,5 @@ def registry() -> Registry:
             *closing_kind.SUBJECTS,
         ],
         AllowAll(),
+        {"talk": frozenset({"closed"})},
     )

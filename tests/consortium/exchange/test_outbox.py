@@ -119,6 +119,8 @@ def test_each_sealing_and_salt_is_fresh(sender: Sender) -> None:
     for n in range(2):
         sender.open(f"c{n}")
     one, two = rows(sender)
+    assert one.facts is not None
+    assert two.facts is not None
     assert one.facts[:32] != two.facts[:32]
     assert jws.parse(one.jws).header.facts != jws.parse(two.jws).header.facts
 

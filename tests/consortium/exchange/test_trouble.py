@@ -355,6 +355,7 @@ def test_envelopes_pass_unchanged(world: World) -> None:
     with world.databases["b"].read() as session:
         theirs = session.scalars(select(InboxRow).where(InboxRow.case == "c1")).one()
     assert mine.body is not None
+    assert mine.facts is not None
     whole = Envelope(mine.jws, mine.facts, mine.body)
     assert unpack(whole.pack()) == whole
     assert (theirs.facts, theirs.body) == (mine.facts, mine.body)
