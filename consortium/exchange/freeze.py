@@ -11,9 +11,10 @@ from sqlalchemy.orm import Session
 from consortium.exchange import alarms, jws, state
 from consortium.exchange.commitment import b64, unb64
 from consortium.exchange.own_kinds import HUB_MEMBER
+from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, forbidden
 from consortium.kernel.time import from_ms, to_ms
-from consortium.ledger import freezing, policies, witness
+from consortium.ledger import cosignatures, freezing, policies, publisher, witness
 from consortium.ledger.freezing import Freeze
 from consortium.ledger.witness import Evidence
 from consortium.ports import Signer
@@ -61,6 +62,31 @@ def told(session: Session) -> str:
     """The statement that is kept here; empty while the log goes on."""
     found = freezing.newest(session)
     return found.statement if found is not None else ""
+
+
+def bring_back(database: Database, statement: str, *, now: datetime) -> bool:
+    """At the hub: a member shows that the log was frozen; a copy from before that stops again.
+
+    Whatever the consortium's seal has not signed about this log changes nothing.
+
+    Returns:
+        Whether it stopped now.
+    """
+    with database.read() as session:
+        last = publisher.latest(session)
+        if last is None or told(session):
+            return False
+        try:
+            found = read(session, statement)
+        except Refusal:
+            return False
+        if found.origin != cosignatures.origin(last):
+            return False
+    with database.write() as session:
+        freezing.stop(session, found.origin, now=now)
+        if freezing.keep(session, found):
+            alarms.put(session, ALARM, now=now, entry=found.size - 1)
+    return True
 
 
 def take(session: Session, statement: str, *, rules: bytes, now: datetime) -> str:

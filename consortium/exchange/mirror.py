@@ -115,6 +115,9 @@ class Mirror:
 
     def _refused(self, refusal: Refusal, note: bytes, size: int, now: datetime) -> tuple[int, bool]:
         """Nothing of the page is kept but what speaks against it."""
+        if refusal.code == "ledger.beyond":
+            with self.database.write() as session:
+                witness.accuse(session, refusal.code, offered=note, now=now)
         if refusal.code != "ledger.other_root":
             raise refusal  # not signed as the policy asks: anyone can make such a file
         said, found = str(refusal.facts["signed"]), str(refusal.facts["found"])

@@ -24,7 +24,12 @@ _log = logger(__name__)
 
 
 def take(database: Database, member: str, statement: Mapping[str, Any], *, now: datetime) -> None:
-    """Keep the line that came with a pull; one that is bad is written into the log and left."""
+    """Keep the line that came with a pull; one that is bad is written into the log and left.
+
+    A member that knows the log to be frozen, and has not heard it here, shows the seal's word.
+    """
+    if isinstance(word := statement.get("frozen"), str):
+        freeze.bring_back(database, word, now=now)
     said = statement.get("cosigned")
     if said is None:
         return

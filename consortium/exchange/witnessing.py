@@ -38,6 +38,7 @@ class Witnessing:
     """Size of the newest checkpoint that has its quorum, as the hub told."""
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _delivered: int = field(default=0, repr=False)
+    _frozen_there: str = field(default="", repr=False)
     _asked: list[int] = field(default_factory=list, repr=False)
 
     def seen(self, now: datetime) -> View | None:
@@ -58,6 +59,9 @@ class Witnessing:
         self._asked = gossip.unproven(session)
         if self._asked:
             said["heard"] = self._asked
+        word = freeze.told(session)
+        if word and word != self._frozen_there:
+            said["frozen"] = word  # a hub that was restored from before it stops again
         if self.identity.witness is None:
             return said
         said["witness"] = self.identity.node
@@ -68,7 +72,7 @@ class Witnessing:
 
     def told(self, page: Page) -> None:
         """Remember what the hub holds of this node's lines, and how far its quorum goes."""
-        self.witnessed = page.witnessed
+        self.witnessed, self._frozen_there = page.witnessed, page.frozen
         self._delivered = max(self._delivered, page.cosigned)
 
     def take(self, session: Session, page: Page, *, seen: int, now: datetime) -> str:

@@ -26,7 +26,7 @@ CLOCK_OFF_MAX_S = 300
 BROKEN = frozenset(
     {
         "sync.feed", "sync.other_leaf", "sync.fork", "ledger.note", "ledger.receipt",
-        "ledger.smaller", "ledger.split", "ledger.unproven",
+        "ledger.beyond", "ledger.smaller", "ledger.split", "ledger.unproven",
     }
 )  # fmt: skip
 """Troubles that mean: what the hub says does not fit what it said."""

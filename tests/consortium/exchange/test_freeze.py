@@ -9,13 +9,18 @@ from chain import checkpoint
 from chain.checkpoint import Checkpoint
 from consortium.exchange import alarms, freeze, jws, outqueue, state
 from consortium.exchange.answers import Status
+from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
+from consortium.exchange.mirror import Mirror
+from consortium.exchange.requests import Requests
 from consortium.exchange.tables import InboxRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
 from consortium.ledger import freezing, gossip, journal, publisher, receipts, witness
 from consortium.ledger.freezing import Freeze
 from consortium.ledger.tables import CheckpointRow
+from tests.consortium.exchange.copies import copy_of
+from tests.consortium.exchange.kinds import MIRROR
 from tests.consortium.exchange.test_split_view import OtherHub, evidence, submission
 from tests.consortium.exchange.test_witnessing import grow, pass_period
 from tests.consortium.exchange.world import KeyInMemory, World
@@ -218,3 +223,53 @@ def test_a_view_beyond_the_end_and_another_root_there_are_evidence(make_world: M
         found = witness.advance(session, signed, [], policy_bytes=world.policy, now=now)
     assert isinstance(found, Refusal)
     assert found.code == "ledger.beyond"
+
+
+def test_a_hub_from_before_the_freeze_stops_again_when_a_member_shows_it(make_world: Make) -> None:
+    world = sealed(make_world())
+    before = Database(f"sqlite:///{copy_of(world.hub_database, world.folder / 'before.db')}")
+    world.opened.append(before)
+    end = ended(world)
+    world.members["a"].sync()
+    world.desk._database = before
+    world.desk._requests = Requests()
+    now = world.clock.now()
+    for seal, origin in ((SEAL, "hub.other/ledger"), (OTHER, ORIGIN)):
+        false = freeze.make(origin, size=9, root=end.root, seal=seal, now=now)
+        assert not freeze.bring_back(before, false.statement, now=now)
+    with before.read() as session:
+        assert not journal.lock_head(session).frozen
+    for _ in range(2):
+        world.members["a"].sync()  # hears nothing of it there, then says so
+    assert "ledger.frozen" in codes(before)
+    with before.read() as session:
+        assert journal.lock_head(session).frozen
+        assert freezing.of(session, ORIGIN) == end
+    # and the others hear of it from there
+    world.members["b"].sync()
+    with world.databases["b"].read() as session:
+        assert freeze.told(session) == end.statement
+
+
+def test_a_mirror_takes_nothing_beyond_the_end(make_world: Make, sqlite: Database) -> None:
+    world = sealed(make_world("a", MIRROR))
+    link = world.members[MIRROR].link
+    own = Caller(world.identities[MIRROR], link, world.clock)
+    mirror = Mirror(sqlite, world.registry, own, world.policy)
+    with sqlite.write() as session:
+        journal.create(session)
+    size, now = mirror.run_once(world.clock.now()), world.clock.now()
+    with sqlite.write() as session:
+        last = publisher.latest(session)
+        assert last is not None
+        end = freeze.make(ORIGIN, size=last.size, root=last.root, seal=SEAL, now=now)
+        freezing.keep(session, end)
+    # a hub that goes on all the same
+    world.members["a"].send("test.open/1", ("lead",), case="m", urgency="routine")
+    world.members["a"].sync()
+    world.publish()
+    assert mirror.run_once(world.clock.now()) == 0
+    assert mirror.trouble == "ledger.beyond"
+    with sqlite.read() as session:
+        assert journal.size(session) == size == last.size
+        assert [one.code for one in witness.evidence(session)] == ["ledger.beyond"]
