@@ -83,6 +83,9 @@ class Settings(BaseSettings):
     link_timeout_s: float = Field(default=20.0, gt=0)
     upload_max_bytes: int = Field(default=5 * MIB, ge=1)
     request_max_bytes: int = Field(default=8 * MIB, ge=1)
+    replay_all: bool = Field(
+        default=False, description="a new mirror goes through everything from entry 0"
+    )
     log_signer: str = Field(
         default="", description="the hub's signer process: its socket; empty: the key file here"
     )

@@ -177,13 +177,16 @@ def copied() -> ColumnElement[bool]:
     return or_(_CLOSING.c.state != "", kept.correlate(_CLOSING).exists())
 
 
-def subjects(session: Session, month: str, *, prefix: str = "") -> Iterator[tuple[str, str, int]]:
+def subjects(
+    session: Session, month: str, *, prefix: str = "", after: str = ""
+) -> Iterator[tuple[str, str, int]]:
     """Name, value and entry of every subject as it was, in order of the bytes of the name.
 
     Args:
         prefix: only names that begin with it (`quota:`).
+        after: only names behind it.
     """
-    last = prefix
+    last = max(prefix, after)
     end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else None
     while True:
         within = and_(_COPY.c.month == month, _COPY.c.subject > last)

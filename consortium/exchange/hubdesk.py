@@ -253,8 +253,12 @@ class HubDesk:
             )
             if self._mirrors is None:
                 raise missing("sync.path")
-            start = _number(statement, "from")
-            parts = self._mirrors.page(session, member=member, node=node, start=start)
+            if statement.get("beginning") is True:
+                after = str(statement.get("after", ""))
+                parts = self._mirrors.beginning(session, member=member, node=node, after=after)
+            else:
+                start = _number(statement, "from")
+                parts = self._mirrors.page(session, member=member, node=node, start=start)
         return Reply(200, frames(parts), {"content-type": "application/octet-stream"})
 
     def _recover(self, body: bytes) -> Reply:

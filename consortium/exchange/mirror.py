@@ -10,7 +10,7 @@ from datetime import datetime
 
 import orjson
 
-from consortium.exchange import alarms, replay
+from consortium.exchange import alarms, beginning, replay, takeover
 from consortium.exchange.caller import Caller
 from consortium.exchange.envelope import unframe
 from consortium.exchange.kinds import Registry
@@ -62,6 +62,7 @@ class Mirror:
 
     Args:
         policy: text of the tlog-policy pinned at joining; the one in force follows from it.
+        whole: whether it goes through everything from entry 0, and begins with no copy.
 
     `trouble` is a stable code while something is wrong: `replay.leaf`, `replay.again`,
     `replay.newer`, `replay.root`, or the hub's own; empty when all is well.
@@ -71,14 +72,18 @@ class Mirror:
     registry: Registry
     caller: Caller
     policy: bytes
+    whole: bool = False
     trouble: str = ""
 
     def run_once(self, now: datetime) -> int:
         """Take whatever is published; gives how many entries. Never raises for a cut."""
         taken = 0
         try:
+            self._begin(bare=False)
             while True:
                 page = self._ask()
+                if any(one.facts is None for one in page.entries):
+                    self._begin(bare=True)
                 count, whole = self._take(page, now) if page.entries else (0, True)
                 taken += count
                 if not whole or not page.entries:
@@ -94,11 +99,27 @@ class Mirror:
             size = journal.size(session)
         return ask(self.caller, size)
 
+    def _begin(self, *, bare: bool) -> None:
+        """Take over the copy of a closed month: before the first entry, or before erased facts.
+
+        Raises:
+            Refusal: as `takeover.take_over`.
+        """
+        if self.whole:
+            return
+        with self.database.read() as session:
+            size, base = journal.size(session), beginning.kept(session)
+            policy = policies.in_force(session, self.policy)
+        if (base is None or base.index < size) and (bare or not size):
+            takeover.take_over(self.database, self.caller, size=size, policy=policy)
+
     def _take(self, page: Shared, now: datetime) -> tuple[int, bool]:
         """Replay a page; gives how many entries were kept, and whether more can follow."""
         with self.database.write() as session:
             first = journal.size(session)
-            taken = Replay(session, self.registry, open_bodies=True).take(page.entries)
+            base = beginning.kept(session)
+            replaying = Replay(session, self.registry, open_bodies=True, base=base)
+            taken = replaying.take(page.entries)
             halted = taken.halted
             if not halted and page.checkpoint:
                 policy = policies.in_force(session, self.policy)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import orjson
 from sqlalchemy.orm import Session
 
-from consortium.exchange import state
+from consortium.exchange import state, takeover
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.kinds import Registry
 from consortium.exchange.limits import BATCH_MAX, PULL_MAX_BYTES
@@ -58,6 +58,11 @@ class MirrorPages:
         for one in entries:
             parts += [one.leaf, one.facts or b"", one.body or b""]
         return parts
+
+    def beginning(self, session: Session, *, member: str, node: str, after: str) -> list[bytes]:
+        """Where a new mirror may begin, as `takeover.answer`. Raises as `page`."""
+        self._refuse_others(session, member, node)
+        return takeover.answer(session, after=after)
 
     def _refuse_others(self, session: Session, member: str, node: str) -> None:
         known = state.read_many(session, (f"member:{member}", f"key:{node}"))

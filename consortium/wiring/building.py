@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from consortium.exchange import forks
+from consortium.exchange import beginning, forks
 from consortium.exchange.admission import Admission
 from consortium.exchange.asking import Asking
 from consortium.exchange.blobs import BlobStore
@@ -24,7 +24,6 @@ from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.jobs.lease import LEASE
 from consortium.jobs.scheduler import Job, Scheduler
 from consortium.kernel.database import Database
-from consortium.ledger import journal
 from consortium.ledger.keys import load_log_keys
 from consortium.ledger.signing import remote_log_key
 from consortium.members.keyring import Keyring
@@ -185,7 +184,7 @@ def _connect(node: Node, given: Link | None) -> None:
                 node.registry,
                 node.post,
                 folds=node.hub is None and not mirrors,
-                upto=journal.size if mirrors else None,
+                upto=beginning.judged if mirrors else None,
             ),
             caller=Caller(identity, link, node.clock),
             store=node.store,
@@ -195,7 +194,9 @@ def _connect(node: Node, given: Link | None) -> None:
         )
         if mirrors:
             own = Caller(identity, link, node.clock)
-            node.mirror = Mirror(node.database, node.registry, own, node.policy)
+            node.mirror = Mirror(
+                node.database, node.registry, own, node.policy, whole=node.settings.replay_all
+            )
             pages = MirrorPages(node.registry, CONSORTIUM)
             node.mirror_desk = MirrorDesk(node.database, pages, clock=node.clock)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from consortium.exchange import forks, heads_hub, heads_kind, outqueue, restored
+from consortium.exchange import beginning, forks, heads_hub, heads_kind, outqueue, restored
 from consortium.exchange.admission import Admission
 from consortium.exchange.asking import Asking
 from consortium.exchange.blobs import BlobStore
@@ -128,7 +128,7 @@ class Member:
         """Be a mirror's node: the replay folds, and the inbox waits for it."""
         with self.database.write() as session:
             journal.create(session)
-        self.inbox = Inbox(kinds, self.post, folds=False, upto=journal.size)
+        self.inbox = Inbox(kinds, self.post, folds=False, upto=beginning.judged)
         self.mirror = Mirror(
             self.database, kinds, Caller(self.identity, self.link, self.clock), self.policy
         )
