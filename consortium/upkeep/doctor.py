@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy.exc import DatabaseError
 
 from consortium import words
-from consortium.exchange import jws, requests, restored, state, timeline, trimming
+from consortium.exchange import closing, jws, requests, restored, state, timeline, trimming
 from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.kernel.database import Database
@@ -26,6 +26,7 @@ from consortium.kernel.errors import Refusal
 from consortium.kernel.time import from_ms, to_ms
 from consortium.ledger import journal, publisher, witness
 from consortium.members.keys import KeyFolder
+from consortium.members.model import REGULATOR
 from consortium.ports import Clock, Link, LinkDown
 from consortium.settings import NodeRole, Settings
 from consortium.upkeep import backups
@@ -34,6 +35,7 @@ from consortium.upkeep.revisions import check_revision
 CLOCK_OFF_MAX_S: Final = 300
 DISK_FREE_MIN_BYTES: Final = 500 * 1024 * 1024
 BACKUP_AGE_MAX: Final = timedelta(hours=50)
+AGREEMENT_AGE_MAX: Final = timedelta(days=7)
 _HTTP_OK: Final = 200
 
 
@@ -73,7 +75,7 @@ def examine(
     findings += hub(settings, database, link=link, clock=clock)
     findings += [ledger(settings, database), backup(settings, now=clock.now())]
     if settings.role is NodeRole.HUB:
-        findings.append(trim(database, now=clock.now()))
+        findings += [trim(database, now=clock.now()), closed(database, now=clock.now())]
     return findings
 
 
@@ -256,6 +258,21 @@ def trim(database: Database, *, now: datetime) -> Finding:
     with database.read() as session:
         due = trimming.due(session, now=now)
     return _fine("trim.ok", n=due.count, mb=round(due.size_bytes / 2**20, 1))
+
+
+def closed(database: Database, *, now: datetime) -> Finding:
+    """The newest month that was closed, and whether a mirror came to the same."""
+    with database.read() as session:
+        newest = state.read(session, closing.NEWEST)
+        if newest is None:
+            return _fine("closing.none")
+        said = state.read(session, closing.subject(newest["month"]))
+        members = state.scan(session, "member:")
+    agreed = said["agreed"] if said is not None else []
+    mirrors = any(value.get("kind") == REGULATOR for _, value in members)
+    if said and mirrors and not agreed and now > from_ms(said["at"]) + AGREEMENT_AGE_MAX:
+        return _fault("closing.alone", month=newest["month"])
+    return _fine("closing.ok", month=newest["month"], by=", ".join(agreed) or "-")
 
 
 def _node_id(folder: KeyFolder, member: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from consortium import words
+from consortium.exchange import closing as months
 from consortium.exchange import state
 from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.tables import InboxRow, MarkRow
@@ -239,6 +240,20 @@ def _old_backup(node: Node, patch: pytest.MonkeyPatch) -> None:
 
 
 Plant = Callable[[Node, pytest.MonkeyPatch], None]
+
+
+def _closed_alone(node: Node, patch: pytest.MonkeyPatch) -> None:
+    _as_hub(node)
+    said = {"at": to_ms(node.clock.now() - timedelta(days=8)), "agreed": []}
+    told: dict[str, dict[str, Any]] = {
+        months.NEWEST: {"month": "2026-10", "index": 1, "entry": 2},
+        months.subject("2026-10"): said,
+        "member:watch": {"state": "joined", "kind": "regulator"},
+    }
+    with node.database.write() as session:
+        state.write(session, {name: (value, 2) for name, value in told.items()}, frozenset())
+
+
 PLANTS: list[tuple[Plant, str]] = [
     (_full, "disk.low"),
     (_read_only, "disk.locked"),
@@ -258,6 +273,7 @@ PLANTS: list[tuple[Plant, str]] = [
     (_two_ledgers, "ledger.split"),
     (_no_backup, "backup.none"),
     (_old_backup, "backup.old"),
+    (_closed_alone, "closing.alone"),
 ]
 
 

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import select
 
 from consortium import wiring
+from consortium.exchange import closing
 from consortium.exchange.commitment import unb64
 from consortium.exchange.judgement import outcome_of
 from consortium.exchange.limits import BATCH_MAX
@@ -75,6 +76,34 @@ def test_a_wrong_admission_and_a_wrong_refusal_are_both_found(
     assert [(one.index, one.aspect, one.said, one.found) for one in found] == [
         (place, "verdict", turned_to, view.verdict)
     ]
+
+
+def test_a_month_closes_alike_for_whoever_replays(
+    golden: tuple[Entries, dict[str, object]], sqlite_files: SqliteFiles, tmp_path: Path
+) -> None:
+    """The story told nine days later ends a month; pages of any size come to the same."""
+    told = [(later(leaf), facts) for leaf, facts in golden[0]]
+    found = []
+    for size in (BATCH_MAX, 19):
+        with sqlite_files.one(tmp_path, f"{size}.db") as database, database.write() as session:
+            journal.create(session)
+            for start in range(0, len(told), size):
+                page = [Shown(*one) for one in told[start : start + size]]
+                Replay(session, wiring.registry()).take(page)
+            found.append(closing.closed(session, "2026-11"))
+    one, other = found
+    assert one == other
+    assert one is not None
+    assert 0 < one.index < len(told) - 1
+    figures = orjson.loads(one.figures)
+    counted = figures["kinds"].values()
+    assert sum(sum(pair) for kind in counted for pair in kind.values()) == one.index + 1
+    assert figures["quotas"]
+
+
+def later(leaf: bytes) -> bytes:
+    time, rest = leaf.split(b" ", 1)
+    return b"%d %b" % (int(time) + 9 * 86_400_000, rest)
 
 
 def test_the_golden_ledger_holds_what_the_story_tells(
