@@ -15,11 +15,13 @@ from consortium.exchange.kinds import Registry
 from consortium.exchange.pieces import Piece
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, invalid
+from consortium.kernel.log import logger
 from consortium.ledger import journal
 from consortium.ports import Clock, Wake
 
 _NOTE_MAX_CHARS = 64 * 1024
 _PARTS = 5
+_log = logger(__name__)
 
 
 class Asking:
@@ -83,6 +85,8 @@ class Asking:
             bodies = []
             if isinstance(after, int) and not isinstance(after, bool):
                 bodies = pieces.missing_bodies(session, member, after=after)
+        if found:
+            _log.info("ledger.given", member=member, entries=len(found), kept=kept)
         if kept:
             self._wake.notify()
         return {"kept": kept, "bodies": bodies}

@@ -5,7 +5,7 @@ proves: the leaf its form, the facts their commitment, an open body its own, a r
 What does not fit is left out, so that a lie costs its teller's piece and no more.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -33,6 +33,7 @@ UNSURE = (2, -GIVERS_MAX)
 """From this rank on a piece needs a checkpoint's root, or that nothing speaks against it."""
 VARIANTS_MAX = 4
 _ENTRY = table_of(EntryRow)
+_EVERY, _CHUNK = 1_000_000, 400
 _FACTS = "exchange.facts"
 _FIT, _KNOWN, _STRANGE = "", "known", "strange"
 
@@ -247,10 +248,22 @@ def without_body(session: Session, indices: Iterable[int]) -> None:
     session.flush()
 
 
-def give_up_bodies(session: Session) -> int:
-    """Nobody will ever give them: each recipient is told by a body that does not open."""
-    wanted = select(MissingBodyRow.index)
-    count = len(list(session.scalars(wanted)))
-    session.execute(update(EntryRow).where(EntryRow.index.in_(wanted)).values(body=b""))
-    session.execute(delete(MissingBodyRow))
-    return count
+def give_up_bodies(session: Session, *, among: Collection[str] = ()) -> int:
+    """Nobody will ever give them: each recipient is told by a body that does not open.
+
+    Args:
+        among: only what these members sent to each other; all that is missing without.
+    """
+    indices = missing_bodies(session, limit=_EVERY)
+    if among:
+        rows = session.execute(
+            select(_ENTRY.c.entry, _ENTRY.c.sender, _ENTRY.c.recipients).where(
+                _ENTRY.c.sender.in_(list(among)), _ENTRY.c.entry.in_(select(MissingBodyRow.index))
+            )
+        )
+        indices = [at for at, _, to in rows if set(orjson.loads(to)) <= set(among)]
+    for start in range(0, len(indices), _CHUNK):
+        part = indices[start : start + _CHUNK]
+        session.execute(update(EntryRow).where(EntryRow.index.in_(part)).values(body=b""))
+        session.execute(delete(MissingBodyRow).where(MissingBodyRow.index.in_(part)))
+    return len(indices)

@@ -138,7 +138,9 @@ class Recovery:
     def standing(self) -> Standing:
         """What is still missing."""
         with self.database.read() as session:
-            needed = max([self.guard.size(), behind.needed(session), *pieces.promises(session)])
+            shown = pieces.promises(session)
+            # a ledger without an entry is one of which nobody has said anything yet
+            needed = max([1, self.guard.size(), behind.needed(session), *shown])
             size = journal.size(session)
             bodies = len(pieces.missing_bodies(session, limit=100_000))
             return Standing(size, needed, holes(session, upto=needed), bodies)
@@ -151,7 +153,10 @@ class Recovery:
                 behind.mark(session, standing.needed, now=now)
                 return False
             behind.over(session)
-            for identity in identities:
+            own = list(identities)
+            # what they sent to each other was nowhere but on the disk that died
+            pieces.give_up_bodies(session, among=[one.member for one in own])
+            for identity in own:
                 chains = _ledger_heads(session, identity.node)
                 restored.vouch_anew(session, identity, ledger=chains)
         return True

@@ -6,6 +6,7 @@ from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 from consortium.wiring.starting import (
     begin_recovery,
+    recover,
     recovery_of,
     refuse_behind_guard,
     start_checks,
@@ -22,6 +23,7 @@ __all__ = [
     "build",
     "local_identities",
     "queries",
+    "recover",
     "recovery_of",
     "refuse_behind_guard",
     "registry",

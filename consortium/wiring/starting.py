@@ -96,15 +96,27 @@ def recover(node: Node, now: datetime) -> int:
     if node.hub is None:
         return 0
     with node.database.read() as session:
-        if not behind.needed(session):
-            return 0
-        before = journal.size(session)
+        needed, before = behind.needed(session), journal.size(session)
+    if not needed:
+        _try_again(node)
+        return 0
     recovery = recovery_of(node)
     recovery.from_guard()
     told = recovery.refill(now=now)
     if node.hub.guard.covered() and recovery.finish(node.identities.by_member.values(), now=now):
         node.hub.admission.cover()
-        for courier in node.couriers.values():
-            courier.caller.forget()
+        _try_again(node)
         node.nudge.notify()
     return told.size - before
+
+
+def _try_again(node: Node) -> None:
+    """Own members that may not sign take their chains back as far as feeds go by now."""
+    with node.database.read() as session:
+        waiting = [
+            member
+            for member, identity in node.identities.by_member.items()
+            if restored.reason(session, identity.node) == "behind"
+        ]
+    for member in waiting:
+        node.couriers[member].caller.forget()
