@@ -27,7 +27,7 @@ from consortium.exchange.replies import HeadsSaid
 from consortium.exchange.tables import InboxRow, MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, invalid
-from consortium.ledger import journal, receipts
+from consortium.ledger import freezing, journal, receipts
 
 CLOCK_OFF_MAX = timedelta(minutes=5)
 OLD = timedelta(hours=2)
@@ -274,8 +274,13 @@ def notice_old(
 def _late(
     session: Session, member: str, *, online_since: datetime | None, now: datetime
 ) -> int | None:
-    """The first entry that no heads cover although it is over 2 hours old."""
+    """The first entry that no heads cover although it is over 2 hours old.
+
+    None once the log is frozen: heads would have to be entered.
+    """
     if online_since is None or now < online_since + LINK_MIN:
+        return None
+    if freezing.newest(session) is not None:
         return None
     return session.scalar(
         select(InboxRow.index)

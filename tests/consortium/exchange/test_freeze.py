@@ -251,6 +251,22 @@ def test_a_hub_from_before_the_freeze_stops_again_when_a_member_shows_it(make_wo
         assert freeze.told(session) == end.statement
 
 
+@pytest.mark.parametrize("stops", [False, True])
+def test_heads_that_cannot_come_any_more_are_not_called_late(make_world: Make, stops: bool) -> None:
+    world = sealed(make_world())
+    a = world.members["a"]
+    grow(world)
+    if stops:
+        ended(world)
+    for _ in range(4):
+        a.sync()
+        world.clock.advance(seconds=3600)
+    a.sync()
+    a.sync()
+    assert ("feed.old" in codes(a.database)) is not stops
+    assert ("ledger.frozen" in codes(a.database)) is stops
+
+
 def test_a_mirror_takes_nothing_beyond_the_end(make_world: Make, sqlite: Database) -> None:
     world = sealed(make_world("a", MIRROR))
     link = world.members[MIRROR].link
