@@ -69,29 +69,10 @@ class Loss:
 
     def lose(self, copy: Path | None, *, guard: bool = True) -> None:
         """The hub's disk dies; the copy is put on a new one, or an empty database."""
-        world = self.world
-        world.admission.close()
-        file = Path(str(make_url(world.hub_database.url).database))
-        world.hub_database.close()
-        if copy is None:
-            with self.files.one(world.folder, "hub.empty.db") as empty:
-                with empty.write() as session:
-                    journal.create(session)
-                copy = copy_of(empty, world.folder / "hub.none.db")
-        world.hub_database = put_back(copy, file)
-        world.opened.append(world.hub_database)
-        for name in (HUB, LEAD):
-            world.databases[name] = world.members[name].database = world.hub_database
-        world.hub_guard.close()
-        if not guard:
-            for kept in (world.folder / "hub-guard").glob("*.guardlog"):
-                kept.unlink()
-        world.hub_guard = HubGuard(world.folder / "hub-guard")
-        world.start_hub()
+        lose_hub(self.world, self.files, copy, guard=guard)
 
     def recovery(self) -> Recovery:
-        world = self.world
-        return Recovery(world.hub_database, world.registry, world.hub_guard, [world.policy])
+        return recovery_of(self.world)
 
     def mirror_caller(self) -> Caller:
         """The hub's way to the mirror."""
@@ -100,8 +81,38 @@ class Loss:
         return Caller(self.world.identities[HUB], InProcessLink(desk), self.world.clock)
 
     def finish(self, recovery: Recovery) -> bool:
-        own = [self.world.identities[name] for name in (HUB, LEAD)]
-        return recovery.finish(own, now=self.world.clock.now())
+        return finished(self.world, recovery)
+
+
+def lose_hub(world: World, files: SqliteFiles, copy: Path | None, *, guard: bool = True) -> None:
+    """A hub's disk dies; the copy is put on a new one, or an empty database."""
+    world.admission.close()
+    file = Path(str(make_url(world.hub_database.url).database))
+    world.hub_database.close()
+    if copy is None:
+        with files.one(world.folder, "hub.empty.db") as empty:
+            with empty.write() as session:
+                journal.create(session)
+            copy = copy_of(empty, world.folder / "hub.none.db")
+    world.hub_database = put_back(copy, file)
+    world.opened.append(world.hub_database)
+    for name in (HUB, LEAD):
+        world.databases[name] = world.members[name].database = world.hub_database
+    world.hub_guard.close()
+    if not guard:
+        for kept in (world.folder / "hub-guard").glob("*.guardlog"):
+            kept.unlink()
+    world.hub_guard = HubGuard(world.folder / "hub-guard")
+    world.start_hub()
+
+
+def recovery_of(world: World) -> Recovery:
+    return Recovery(world.hub_database, world.registry, world.hub_guard, [world.policy])
+
+
+def finished(world: World, recovery: Recovery) -> bool:
+    own = [world.identities[name] for name in (HUB, LEAD)]
+    return recovery.finish(own, now=world.clock.now())
 
 
 def rows(database: Database) -> dict[str, list[tuple[Any, ...]]]:

@@ -24,6 +24,7 @@ def loss(
         yield Loss(make_world("a", "b", MIRROR), sqlite_files, database)
 
 
+@pytest.mark.slow
 def test_one_hour_comes_back_from_the_guard(loss: Loss) -> None:
     loss.talk("c1")
     old = loss.copied()
@@ -41,7 +42,7 @@ def test_one_hour_comes_back_from_the_guard(loss: Loss) -> None:
     assert published(loss.world.hub_database) == root
 
 
-@pytest.mark.parametrize("backup", [True, False])
+@pytest.mark.parametrize("backup", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_everything_comes_back_from_a_mirror(loss: Loss, backup: bool) -> None:
     loss.talk("c1")
     old = loss.copied() if backup else None
@@ -108,6 +109,7 @@ def test_members_alone_bring_a_week_back(loss: Loss) -> None:
     well_again(loss, lost)
 
 
+@pytest.mark.slow
 def test_a_hole_is_named_with_who_may_fill_it(loss: Loss) -> None:
     loss.talk("c1")
     old = loss.copied()

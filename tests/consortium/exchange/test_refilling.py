@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
-from consortium.exchange import pieces
+from chain import checkpoint
+from chain.checkpoint import Checkpoint
+from consortium.exchange import alarms, behind, pieces
 from consortium.exchange.holes import Gap, holes
 from consortium.exchange.pieces import Piece
 from consortium.exchange.refilling import Refill, Refilled
 from consortium.kernel.database import Database
-from consortium.ledger import journal
+from consortium.kernel.errors import Refusal
+from consortium.ledger import journal, receipts
+from consortium.ledger.keys import LogKey, make_log_key
 from consortium.ledger.refill import Growing
+from tests.consortium.exchange.kinds import PowerCutError
 from tests.consortium.exchange.losing import rows
 from tests.consortium.exchange.pens import Hub
 from tests.consortium.exchange.test_replay import entries_of, leaf, signed_by, told
@@ -183,3 +188,56 @@ def test_a_time_to_come_is_measured_against_the_clock(cheap: Lost) -> None:
     late = cheap.hub.clock.now() - timedelta(hours=1)
     told = Refill(cheap.database, cheap.hub.registry, {}, now=late).run()
     assert (told.size, aspects(told)[0]) == (0, (0, "time"))
+
+
+# ---------------------------------------------------------------- cut, and claimed
+
+
+@pytest.mark.parametrize("writes", range(2))
+def test_cut_anywhere_and_run_again(
+    cheap: Lost, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    """The power goes at a commit: what was committed stays, and nothing is taken twice."""
+    cheap.give(*cheap.whole, giver="guard")
+    left, real = [writes], pieces.drop_below
+
+    def cut(session: Any, size: int) -> None:
+        if not left[0]:
+            raise PowerCutError
+        left[0] -= 1
+        real(session, size)
+
+    monkeypatch.setattr(pieces, "drop_below", cut)
+    with pytest.raises(PowerCutError):
+        cheap.take(2, 3, 6, 8)
+    monkeypatch.undo()
+    with cheap.database.read() as session:
+        assert journal.size(session) == (0, 8)[writes]
+    assert cheap.take(2, 3, 6, 8).size == 10
+    assert rows(cheap.database) == rows(cheap.hub.database)
+
+
+def test_what_nobody_has_signed_changes_nothing(cheap: Lost, tmp_path: Path) -> None:
+    """A bigger size in a text, a checkpoint of another key, one of no more than there is."""
+    key, other = (make_log_key(tmp_path / name, origin="t.test/l") for name in ("1", "2"))
+    rules, now = [receipts.policy_text(key.vkey)], cheap.hub.clock.now()
+
+    def note(size: int, by: LogKey) -> bytes:
+        return checkpoint.sign(Checkpoint("t.test/l", size, bytes(32)), by.signers)
+
+    claims = [b"t.test/l\n99\nx\n", note(99, other), note(10, key), b"", b"x\n9\n"]
+    with cheap.hub.database.write() as session:
+        for claim in claims:
+            assert not behind.shown(session, claim, giver="member a", rules=rules, now=now)
+        behind.refuse(session)
+        assert behind.shown(session, note(11, key), giver="member a", rules=rules, now=now)
+        with pytest.raises(Refusal, match=r"ledger\.behind"):
+            behind.refuse(session)
+        assert [one.code for one in alarms.of_node(session)] == ["ledger.behind"]
+    with pytest.raises(Refusal, match=r"ledger\.behind"):
+        cheap.hub.admit(cheap.hub.pens["a"].open("c9"))
+
+
+@pytest.mark.parametrize("text", ["", "x", "x\n", "x\n12", "x\n-1\ny", "x\n1e9\ny", "x\n12\ny"])
+def test_what_a_text_claims(text: str) -> None:
+    assert behind.claimed(text) == (12 if text == "x\n12\ny" else 0)
