@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from consortium import wiring
 from consortium.cli.app import app
+from consortium.cli.demo_world import PastClock
 from consortium.cli.recover import MISSING
-from consortium.exchange import pieces, restored
+from consortium.exchange import behind, pieces, restored
 from consortium.exchange.tables import EntryRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
@@ -131,6 +132,7 @@ def test_a_start_is_refused_when_a_peer_has_seen_more(home: Path) -> None:
     finally:
         world.close()
     assert note is not None
+    by_itself(home, copy, world.clock)
     lose(home, guard=False)
     put_back(copy, home / "hub" / "node.db").close()
     settings = Settings.read(home / "hub", gossip_peers=("http://mirror",))
@@ -146,3 +148,25 @@ def test_a_start_is_refused_when_a_peer_has_seen_more(home: Path) -> None:
             wiring.start_checks(node, recovering=True)
         finally:
             node.close()
+
+
+def by_itself(home: Path, copy: Path, clock: PastClock) -> None:
+    """With its guard a hub that serves while entries are missing takes them and goes on."""
+    lost = ledger(home)
+    lose(home, guard=True)
+    put_back(copy, home / "hub" / "node.db").close()
+    node = wiring.build(Settings.read(home / "hub"), clock=clock)
+    try:
+        with pytest.raises(Refusal, match="behind_guard"):
+            wiring.start_checks(node)
+        wiring.begin_recovery(node)
+        wiring.start_checks(node, recovering=True)
+        with node.database.read() as session, pytest.raises(Refusal, match=r"ledger\.behind"):
+            behind.refuse(session)
+        assert wiring.recover(node, clock.now()) > 0
+        with node.database.read() as session:
+            behind.refuse(session)
+        assert wiring.recover(node, clock.now()) == 0
+    finally:
+        node.close()
+    assert ledger(home) == lost
