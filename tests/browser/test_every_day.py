@@ -169,3 +169,21 @@ def test_an_urgent_case_without_link_names_the_telephone(world: World) -> None:
     finally:
         world.cable("han").restore()
     expect(doctor.locator("#strip .cut")).to_have_count(0, timeout=steps.SOON_MS)
+
+
+def test_a_printed_code_is_checked_at_another_clinic(world: World, tmp_path: Path) -> None:
+    doctor, other = world.desk("han"), world.desk("bai")
+    doctor.goto("/outbox")
+    doctor.locator("main tbody a[href^='/receipts/']").last.click()
+    doctor.emulate_media(media="print")
+    picture = tmp_path / "code.png"
+    doctor.locator(".codes figure").screenshot(path=picture)
+    doctor.emulate_media(media="screen")
+    digest = doctor.locator(".slip dd.mono").inner_text()
+
+    other.goto("/receipts/check")
+    other.set_input_files("#file", picture)
+    other.locator("#check button.main").click()
+    steps.sees(other.locator("main"), "receipt.check_page.good")
+    expect(other.locator(".slip dd.mono")).to_have_text(digest)
+    expect(other.locator(".slip .seal")).to_be_visible()

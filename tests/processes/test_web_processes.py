@@ -2,6 +2,7 @@
 
 import os
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -103,12 +104,19 @@ class Served:
 
 
 @pytest.fixture
-def served(tmp_path: Path, port: int, postgres_server: PostgresServer) -> Iterator[Served]:
+def short() -> Iterator[Path]:
+    """A folder with a short path: the processes' sockets lie in the node's folder."""
+    with tempfile.TemporaryDirectory(prefix="w", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def served(short: Path, port: int, postgres_server: PostgresServer) -> Iterator[Served]:
     url = postgres_server.url(postgres_server.create())
     now = datetime.now(UTC)
     start = now - timedelta(minutes=20)
     with least_cost():
-        world = found(tmp_path / "world", port=port, start=start, hub_database=url)
+        world = found(short / "world", port=port, start=start, hub_database=url)
     clients = []
     for member in (SHIQIAO, YUNLING):
         # there is no contract: refusals are leaves as well
@@ -117,9 +125,9 @@ def served(tmp_path: Path, port: int, postgres_server: PostgresServer) -> Iterat
         identity = world.beside[member].identities.of(member)
         clients.append(Client(f"http://127.0.0.1:{port}", identity, batches))
     world.close()
-    home = tmp_path / "world"
+    home = short / "world"
     confirm_clock(home)
-    log = tmp_path / "log"
+    log = short / "log"
     with started("serve", "--home", home / "hub", "--workers", "2", log=log) as process:
         wait_for(port, process, log=log)
         yield Served(home / "hub", port, process.pid, (clients[0], clients[1]))
