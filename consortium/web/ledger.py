@@ -7,7 +7,7 @@ Whoever holds a checkpoint from elsewhere can lay it beside the one seen here.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
@@ -149,8 +149,7 @@ def _page(
             entries=_rows(session, listed.rows, actor=actor, every=every),
             older=f"/ledger?after={listed.after}" if listed.after else "",
             newest=not after,
-            followers=_followers(session, node=node, actor=actor),
-            quorum=_quorum(policies.in_force(session, node.policy)),
+            **_witnessing(session, node=node, actor=actor),
             feed=register.feed_end(session, member=actor.member),
             headed=heads_watch.known_entry(session, actor.member),
             came=came,
@@ -188,9 +187,18 @@ def _rows(
 # ---------------------------------------------------------------- witnesses
 
 
-def _followers(session: Session, *, node: WebNode, actor: Actor) -> Sequence[Follower]:
-    """The policy's witnesses first, as notes held here prove them; at the hub the others too."""
+def _witnessing(session: Session, *, node: WebNode, actor: Actor) -> dict[str, Any]:
+    """Who follows the ledger and how many are asked; where the policy is damaged, that it is."""
     text = policies.in_force(session, node.policy)
+    try:
+        followers = _followers(session, text, actor=actor)
+        return {"followers": followers, "quorum": _quorum(text), "damaged": None}
+    except Refusal as refusal:
+        return {"followers": (), "quorum": "", "damaged": refused(refusal)}
+
+
+def _followers(session: Session, text: bytes, *, actor: Actor) -> Sequence[Follower]:
+    """The policy's witnesses first, as notes held here prove them; at the hub the others too."""
     notes = [gossip.own_newest(session)]
     notes += [gossip.checkpoint_in(one) for one in register.witnessed(session, member=actor.member)]
     proven: dict[str, Latest | None] = dict.fromkeys(policies.read_policy(text).witnesses)

@@ -15,8 +15,8 @@ PAGES = ("/", "/outbox", "/ledger", "/search?q=zz", "/help", "/people", "/accoun
 DATA = (
     "han", "韩素云", "石桥镇卫生院", "Shiqiao Township", "市人民医院",
     "马德顺", "钟秀英", "李长庚", "何秀莲", "陈水根", "赵巧云", "孙有田", "钱玉梅", "郑来福",
-    "神经内科", "链路", "患者", "呼吸内科", "web.not_found", "zz", "KB", "MB", "Choose File",
-    "No file chosen", "F1", "Esc", "Ctrl Enter", "Enter", "N",
+    "神经内科", "链路", "患者", "呼吸内科", "web.not_found", "ledger.policy", "zz", "KB", "MB",
+    "Choose File", "No file chosen", "F1", "Esc", "Ctrl Enter", "Enter", "N",
 )  # fmt: skip
 
 

@@ -94,3 +94,15 @@ def test_the_office_at_the_hub_sees_every_entry(sent: Sent, tmp_path: Path) -> N
     assert shown.status_code == 200
     assert SEAL in shown.text
     assert client.get("/entries/99999").status_code == 404
+
+
+def test_a_damaged_policy_is_told_on_the_page_that_shows_the_ledger(sent: Sent) -> None:
+    node = sent.stage.node
+    whole, node.policy = node.policy, b"quorum"
+    try:
+        answer = sent.client.get("/ledger")
+    finally:
+        node.policy = whole
+    assert answer.status_code == 200
+    assert "信任名单不能用" in answer.text
+    assert f'href="/receipts/{sent.first}"' in answer.text
