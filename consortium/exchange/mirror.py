@@ -22,7 +22,7 @@ from consortium.ledger import journal, policies, publisher, witness
 from consortium.ports import LinkDown
 
 _HALTED = "replay.halted"
-"""The alarm of a replay that cannot go on: `found` says why (`leaf`, `again`, `newer`, `root`)."""
+"""The alarm of a replay that cannot go on; `found`: `leaf`, `again`, `newer`, `erased`, `root`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class Mirror:
         whole: whether it goes through everything from entry 0, and begins with no copy.
 
     `trouble` is a stable code while something is wrong: `replay.leaf`, `replay.again`,
-    `replay.newer`, `replay.root`, or the hub's own; empty when all is well.
+    `replay.newer`, `replay.erased`, `replay.root`, or the hub's own; empty when all is well.
     """
 
     database: Database
