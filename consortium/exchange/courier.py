@@ -5,6 +5,7 @@ the feed is taken from the cursor, blobs and receipts until they are here.
 """
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
@@ -72,6 +73,7 @@ class Courier:
     policy: bytes
     state: LinkState = field(default_factory=LinkState)
     giver: Giver = field(default_factory=Giver)
+    mirrors: Iterable[heads_watch.Query] = ()
     witnessing: Witnessing = field(init=False)
 
     def __post_init__(self) -> None:
@@ -107,7 +109,8 @@ class Courier:
         self.state.trouble = ""
         done.pushed += self._push(now)
         done.pulled += self._pull(done, now)
-        heads_watch.name_missing(self.database, self.member, self.caller.query, now=now)
+        asks = self.caller.query
+        heads_watch.name_missing(self.database, self.member, asks, mirrors=self.mirrors, now=now)
         if self._acknowledge(now):
             done.pushed += self._push(now)
         done.blobs += self._put_blobs() + self._get_blobs(now)

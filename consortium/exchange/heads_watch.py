@@ -5,7 +5,8 @@ do not lies the entry that is missing; a list of the feed that makes the signed 
 it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -175,26 +176,54 @@ def broken(session: Session, member: str, item: received.Item, *, now: datetime)
 # ---------------------------------------------------------------- naming
 
 
-def name_missing(database: Database, member: str, query: Query, *, now: datetime) -> None:
+def name_missing(
+    database: Database, member: str, query: Query, *, mirrors: Iterable[Query] = (), now: datetime
+) -> None:
     """Where the feed does not fit, ask for its list once for each new heads, and name the entry.
 
     Args:
-        query: a signed read at the hub or a mirror, None for no link. Called outside of any lock.
+        query: a signed read at the hub, None for no link. Called outside of any lock.
+        mirrors: the same at each mirror, asked when the hub's list is not the one it signed.
 
     Raises:
-        Refusal: the answering side's code.
+        Refusal: the hub's code, where no mirror names the entry either.
     """
     with database.read() as session:
         known, doubt = _known(session, member), _doubt(session, member)
     if doubt is None or "entry" in doubt.facts or known.asked == known.entry:
         return
-    told = _told(query, known.number, upto=doubt.facts["upto"])
-    if told is None:
-        return
+    refused, found = None, None
+    try:
+        told = _told(query, known.number, upto=doubt.facts["upto"])
+        if told is None:
+            return
+        found = _named(database, member, doubt, known, told)
+    except Refusal as refusal:
+        refused = refusal
+    named = found or _at_mirrors(database, member, doubt, known, mirrors)
+    if named is None and refused is not None:
+        raise refused
     with database.write() as session:
-        named = _named(session, member, doubt, known, told)
-        alarms.put(session, doubt.code, about=member, now=now, **named)
+        facts = found or {"list": "unproven", **(named or {})}
+        alarms.put(session, doubt.code, about=member, now=now, **facts)
         _keep(session, member, {**asdict(_known(session, member)), "asked": known.entry})
+
+
+def _at_mirrors(
+    database: Database,
+    member: str,
+    doubt: alarms.Alarm,
+    known: _Known,
+    mirrors: Iterable[Query],
+) -> dict[str, str | int] | None:
+    """What a mirror's list names; a mirror that refuses, or has not got so far, says nothing."""
+    for query in mirrors:
+        with suppress(Refusal):
+            told = _told(query, known.number, upto=doubt.facts["upto"])
+            found = told and _named(database, member, doubt, known, told)
+            if found:
+                return found
+    return None
 
 
 def _doubt(session: Session, member: str) -> alarms.Alarm | None:
@@ -223,13 +252,13 @@ def _told(query: Query, number: int, *, upto: int) -> list[Item] | None:
 
 
 def _named(
-    session: Session, member: str, doubt: alarms.Alarm, known: _Known, told: list[Item]
-) -> dict[str, str | int]:
-    """The entry in question, if the list told is the one that was signed."""
+    database: Database, member: str, doubt: alarms.Alarm, known: _Known, told: list[Item]
+) -> dict[str, str | int] | None:
+    """The entry in question, if the list told is the one that was signed; else None."""
     signed = (doubt.facts["number"], unb64(str(doubt.facts["running"])))
     if heads_audit.running_over(Part(known.number, unb64(known.running), told)) != signed:
-        return {"list": "unproven"}
-    rows = session.execute(
+        return None
+    own = (
         select(InboxRow.index, InboxRow.leaf)
         .where(
             InboxRow.member == member,
@@ -239,7 +268,8 @@ def _named(
         .order_by(InboxRow.index)
         .limit(_PAGES_MAX * 256)
     )
-    mine = [(index, journal.hash_leaf(leaf)) for index, leaf in rows]
+    with database.read() as session:
+        mine = [(index, journal.hash_leaf(leaf)) for index, leaf in session.execute(own)]
     found = heads_audit.compare(mine, told)
     return {"entry": found.index, "what": found.what}
 

@@ -1,12 +1,14 @@
-"""A mirror answers the hub that lost its database: the whole ledger back, page by page.
+"""A mirror answers the hub that lost its database, and members that the hub hides something from.
 
-PROTOCOL 5 ("Restore"). Only a node of the hub's own member is answered: facts are for mirrors, and
-for the hub that gave them.
+The hub gets the whole ledger back, page by page (PROTOCOL 5, "Restore"): facts are for mirrors, and
+for the hub that gave them. Any other member gets the list of its own feed, as the mirror has made
+it again from the leaves, and nothing else.
 """
 
 from collections.abc import Callable
 
 from consortium.exchange.envelope import frames, unframe
+from consortium.exchange.heads_kind import FEED_OF, feed_of
 from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.problems import answered, refused
 from consortium.exchange.requests import Requests
@@ -18,7 +20,7 @@ from consortium.ports import Clock, Reply
 
 
 class MirrorDesk:
-    """Answers hello and `/sync/mirror` at a mirror.
+    """Answers hello, `/sync/mirror` and the query `feed.of` at a mirror.
 
     Args:
         pages: gives out the ledger to members of the hub's kind.
@@ -32,6 +34,7 @@ class MirrorDesk:
         self._paths: dict[str, Callable[[bytes], Reply]] = {
             "/sync/hello": self._hello,
             "/sync/mirror": self._mirror,
+            "/sync/query": self._query,
         }
 
     @property
@@ -61,6 +64,22 @@ class MirrorDesk:
                 "size": size,
             }
         )
+
+    def _query(self, body: bytes) -> Reply:
+        [raw] = unframe(body, most=1) or [b""]
+        now = self._clock.now()
+        with self._database.read() as session:
+            _, member, statement = self._requests.check(session, "/sync/query", raw, b"", now=now)
+            params = statement.get("params", {})
+            if statement.get("name") != FEED_OF or not isinstance(params, dict):
+                raise missing("sync.query")
+            return answered(
+                {
+                    "answer": feed_of(session, member, params),
+                    "index": journal.size(session) - 1,
+                    "time_ms": to_ms(now),
+                }
+            )
 
     def _mirror(self, body: bytes) -> Reply:
         [raw] = unframe(body, most=1) or [b""]

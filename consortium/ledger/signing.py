@@ -77,8 +77,16 @@ class SignerDesk:
         return True
 
 
-def serve(address: str, desk: SignerDesk, *, ready: Callable[[], None] = lambda: None) -> None:
+def serve(
+    address: str,
+    desk: SignerDesk,
+    *,
+    ready: Callable[[], None] = lambda: None,
+    ended: Callable[[], bool] = lambda: False,
+) -> None:
     """Serve at an address until the process ends; `ready` is called once publishers can connect.
+
+    Whether it has `ended` is asked after each connection.
 
     Whoever may enter the folder of the socket may have checkpoints signed.
 
@@ -91,7 +99,7 @@ def serve(address: str, desk: SignerDesk, *, ready: Callable[[], None] = lambda:
         if os.name == "posix":
             Path(address).chmod(0o660)
         ready()
-        while True:
+        while not ended():
             with suppress(OSError, EOFError):
                 link = listener.accept()
                 threading.Thread(target=_attend, args=(link, desk), daemon=True).start()

@@ -17,6 +17,7 @@ from consortium.exchange.hubdesk import Handler, HubDesk
 from consortium.exchange.identity import Identities, Identity, WitnessPart
 from consortium.exchange.inbox import Inbox
 from consortium.exchange.mirror import Mirror
+from consortium.exchange.mirrorasking import Mirrors
 from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.outbox import Post
@@ -33,7 +34,7 @@ from consortium.members.seal import Seals
 from consortium.ports import Clock, Link
 from consortium.settings import NodeRole, Settings
 from consortium.web.wake import Broadcaster
-from consortium.wiring.links import HttpLink, InProcessLink, Nudge, Peers, SystemClock
+from consortium.wiring.links import HttpLink, InProcessLink, Nudge, Peers, SystemClock, reach
 from consortium.wiring.node import Hub, Node
 from consortium.wiring.rooms import queries, registry
 from consortium.wiring.starting import recover, rules_of
@@ -192,6 +193,11 @@ def _connect(node: Node, given: Link | None) -> None:
             wake=node.wake,
             policy=node.policy,
         )
+        if not mirrors:
+            courier = node.couriers[member]
+            courier.mirrors = Mirrors(
+                courier.witnessing, identity, node.clock, reach, node.settings.gossip_peers
+            )
         if mirrors:
             own = Caller(identity, link, node.clock)
             node.mirror = Mirror(

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from consortium.exchange import gossiping
 from consortium.exchange.hubdesk import HubDesk
 from consortium.exchange.mirrordesk import MirrorDesk
 from consortium.jobs.scheduler import Scheduler
-from consortium.ports import LinkDown, Reply
+from consortium.ports import Link, LinkDown, Reply
 from consortium.settings import Settings
 from consortium.web.wake import Broadcaster
 
@@ -67,6 +68,16 @@ def tell_over_http(address: str, checkpoint: bytes) -> bytes | None:
         link.close()
     good = answer.status == _OK and len(answer.body) <= gossiping.BODY_MAX_BYTES
     return answer.body if good else None
+
+
+@contextmanager
+def reach(address: str) -> Iterator[Link]:
+    """A link to a node that may be none, for a few calls."""
+    link = HttpLink(address, timeout_s=_GOSSIP_TIMEOUT_S)
+    try:
+        yield link
+    finally:
+        link.close()
 
 
 class InProcessLink:

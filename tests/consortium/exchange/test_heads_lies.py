@@ -2,6 +2,8 @@
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,19 @@ from sqlalchemy import select
 
 from consortium.exchange import alarms, feed, heads_kind
 from consortium.exchange.alarms import Alarm
+from consortium.exchange.caller import Caller
 from consortium.exchange.commitment import b64
 from consortium.exchange.kinds import QueryType
+from consortium.exchange.mirrorasking import Mirrors
+from consortium.exchange.mirrordesk import MirrorDesk
+from consortium.exchange.mirrorpages import MirrorPages
 from consortium.exchange.tables import FeedRow, MarkRow
 from consortium.kernel.database import Database
+from consortium.kernel.errors import Refusal
 from consortium.ledger import journal
+from consortium.ports import Link
+from consortium.wiring.links import InProcessLink
+from tests.consortium.exchange.kinds import MIRROR
 from tests.consortium.exchange.liars import Frames, lies, withholding
 from tests.consortium.exchange.world import HUB, World
 from tests.support.clock import VirtualClock
@@ -97,10 +107,12 @@ def found_and_named(
     assert told(world, "a") == []
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
 def test_a_hub_that_hides_it_from_its_list_too_shows_no_list_that_was_signed(
-    make_world: Make, monkeypatch: pytest.MonkeyPatch
+    make_world: Make, monkeypatch: pytest.MonkeyPatch, mirrored: bool
 ) -> None:
-    world = make_world()
+    """Where there is a mirror its list, from the leaves, names the very entry."""
+    world = make_world("a", "b", MIRROR, mirror=True) if mirrored else make_world()
     busy(world, random.Random(1), 6)
     hidden = indices(world, "b")[-1]
     world.members["b"].link.cut = True
@@ -114,12 +126,44 @@ def test_a_hub_that_hides_it_from_its_list_too_shows_no_list_that_was_signed(
     world.desk._queries = {"feed.of": QueryType("feed.of", short)}
     world.members["b"].link.cut = False
     assert world.say_heads()
+    if mirrored:
+        world.members[MIRROR].sync()
+        b = world.members["b"].courier
+        assert b is not None
+        pages = MirrorPages(world.registry, HUB)
+        desk = MirrorDesk(world.databases[MIRROR], pages, clock=world.clock)
+        peers: dict[str, Link] = {
+            "http://nobody": world.members["b"].link,
+            "http://m": InProcessLink(desk),
+        }
+        b.mirrors = Mirrors(
+            b.witnessing, b.identity, world.clock, lambda url: nullcontext(peers[url]), [*peers]
+        )
     world.members["b"].sync()
     world.members["b"].sync()
     (alarm,) = told(world, "b")
     assert (alarm.code, alarm.facts["list"]) == ("feed.short", "unproven")
     assert alarm.facts["after"] < hidden <= alarm.facts["upto"]
-    assert "entry" not in alarm.facts
+    named = (alarm.facts.get("entry"), alarm.facts.get("what"))
+    assert named == ((hidden, "missing") if mirrored else (None, None))
+
+
+def test_a_mirror_answers_nothing_but_the_askers_own_feed(make_world: Make) -> None:
+    world = make_world("a", "b", MIRROR, mirror=True)
+    busy(world, random.Random(2), 4)
+    world.settle()
+    pages = MirrorPages(world.registry, HUB)
+    desk = MirrorDesk(world.databases[MIRROR], pages, clock=world.clock)
+    asks = Caller(world.identities["b"], InProcessLink(desk), world.clock)
+    reply = asks.query("feed.of", {"after": 0, "member": "a"})
+    assert reply is not None
+    assert [index for index, _ in reply["answer"]["items"]] == indices(world, "b")
+    for name, params in (("slots.free", {}), ("feed.of", {"after": -1})):
+        with pytest.raises(Refusal):
+            asks.query(name, params)
+    stranger = replace(world.identities["a"], node="z-1")
+    with pytest.raises(Refusal, match=r"sync\.node"):
+        Caller(stranger, InProcessLink(desk), world.clock).query("feed.of", {"after": 0})
 
 
 def swapped(meta: dict[str, Any], parts: Frames) -> tuple[dict[str, Any], Frames]:

@@ -1,6 +1,8 @@
 """The signer process: it signs what extends what it signed, and nothing else, for whoever asks."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,15 +24,34 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def begun(folder: Path, name: str = "signer.sock") -> str:
-    """A signer that serves; its address."""
-    desk = signing.SignerDesk(keys.load_log_keys(folder), memory=folder / "log-signed")
-    ready, address = threading.Event(), str(folder / name)
-    threading.Thread(
-        target=signing.serve, args=(address, desk), kwargs={"ready": ready.set}, daemon=True
-    ).start()
-    assert ready.wait(10)
-    return address
+Begin = Callable[..., str]
+
+
+@pytest.fixture
+def begun(folder: Path) -> Iterator[Begin]:
+    """Begins a signer and gives its address; all of them have ended when the test has."""
+    over, serving = threading.Event(), dict[str, threading.Thread]()
+
+    def begin_one(name: str = "signer.sock") -> str:
+        desk = signing.SignerDesk(keys.load_log_keys(folder), memory=folder / "log-signed")
+        ready, address = threading.Event(), str(folder / name)
+        serving[address] = threading.Thread(
+            target=signing.serve,
+            args=(address, desk),
+            kwargs={"ready": ready.set, "ended": over.is_set},
+            daemon=True,
+        )
+        serving[address].start()
+        assert ready.wait(10)
+        return address
+
+    yield begin_one
+    over.set()
+    for address, thread in serving.items():
+        with suppress(Refusal):
+            signing.remote_log_key(address)
+        thread.join(10)
+        assert not Path(address).exists()
 
 
 def refusal(log: keys.LogKey, text: bytes) -> str:
@@ -39,8 +60,8 @@ def refusal(log: keys.LogKey, text: bytes) -> str:
     return caught.value.code
 
 
-def test_what_it_signs_and_what_not(folder: Path) -> None:
-    log = signing.remote_log_key(begun(folder))
+def test_what_it_signs_and_what_not(folder: Path, begun: Begin) -> None:
+    log = signing.remote_log_key(begun())
     assert log.vkey == keys.load_log_keys(folder).vkey
     for size in (3, 3, 7):
         assert log.verifier.verify(checkpoint(size), log.sign(checkpoint(size))) is None
@@ -55,9 +76,9 @@ def test_what_it_signs_and_what_not(folder: Path) -> None:
     assert log.sign(checkpoint(8))
 
 
-def test_it_remembers_over_a_restart(folder: Path) -> None:
-    signing.remote_log_key(begun(folder)).sign(checkpoint(7))
-    again = signing.remote_log_key(begun(folder, "again.sock"))
+def test_it_remembers_over_a_restart(folder: Path, begun: Begin) -> None:
+    signing.remote_log_key(begun()).sign(checkpoint(7))
+    again = signing.remote_log_key(begun("again.sock"))
     assert refusal(again, checkpoint(6)) == "ledger.signer_refuses"
     assert again.sign(checkpoint(7))
     (folder / "log-signed").write_bytes(b"torn")
@@ -88,9 +109,9 @@ def test_a_signer_that_is_away(tmp_path: Path) -> None:
     assert caught.value.code == "ledger.signer_away"
 
 
-def test_both_keys_sign_what_is_published(database: Database, folder: Path) -> None:
+def test_both_keys_sign_what_is_published(database: Database, folder: Path, begun: Begin) -> None:
     keys.add_log_key(folder)
-    log = signing.remote_log_key(begun(folder))
+    log = signing.remote_log_key(begun())
     begin(database)
     grow(database, range(5))
     assert publisher.publish(database, log, Memory(), now=NOW) is not None
