@@ -120,6 +120,10 @@ def _recover(node: Node, *, mirrors: Sequence[str], files: Sequence[Path]) -> in
         _from_mirror(node, recovery, url)
     told = recovery.refill(now=now())
     _tell_taken(told)
+    standing = recovery.standing()
+    if standing.size >= standing.needed:
+        # members must find the whole ledger signed when they are answered again
+        node.publish(now())
     if recovery.finish(node.identities.by_member.values(), now=now()):
         if node.hub is not None:
             node.hub.admission.cover()

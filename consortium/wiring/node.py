@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from consortium.desk import evidence
 from consortium.desk import service as desk
-from consortium.exchange import closing_desk, erasing, gossiping, heads_hub, trimming
+from consortium.exchange import behind, closing_desk, erasing, gossiping, heads_hub, trimming
 from consortium.exchange.admission import Admission
 from consortium.exchange.blobs import BlobStore
 from consortium.exchange.caller import Caller
@@ -24,7 +24,7 @@ from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.exchange.witnessing import Witnessing
 from consortium.jobs.scheduler import Scheduler
 from consortium.kernel.database import Database
-from consortium.ledger import publisher
+from consortium.ledger import journal, publisher
 from consortium.ledger.keys import LogKey
 from consortium.members import directory, lists
 from consortium.members.keyring import Keyring
@@ -160,6 +160,10 @@ class Node:
         """Publish checkpoints until all leaves are covered."""
         if self.hub is None:
             return
+        with self.database.read() as session:
+            # a checkpoint of less than was signed before would speak against this hub
+            if journal.size(session) < behind.needed(session):
+                return
         while publisher.publish(self.database, self.hub.log, self.hub.guard, now=now) is not None:
             self.nudge.notify()
 

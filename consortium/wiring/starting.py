@@ -103,6 +103,8 @@ def recover(node: Node, now: datetime) -> int:
     recovery = recovery_of(node)
     recovery.from_guard()
     told = recovery.refill(now=now)
+    # members must find the whole ledger signed when they are answered again
+    node.publish(now)
     if node.hub.guard.covered() and recovery.finish(node.identities.by_member.values(), now=now):
         node.hub.admission.cover()
         _try_again(node)

@@ -80,6 +80,7 @@ def heard(loss: Loss, *members: str) -> Refilled:
 def well_again(loss: Loss, lost: dict[str, list[tuple[Any, ...]]]) -> None:
     """The database is the one that was lost, and the world goes on."""
     assert rows(loss.world.hub_database) == lost
+    loss.world.publish()
     assert loss.finish(loss.recovery())
     for member in loss.world.members.values():
         assert member.courier is not None
