@@ -151,6 +151,12 @@ def page(
     return _with_bodies(session, items)
 
 
+def waits(session: Session, member: str) -> bool:
+    """Whether a member's feed ends before an entry that came back without its body."""
+    beyond = select(MissingBodyRow.index).join(_FEED, _FEED.c.entry == MissingBodyRow.index)
+    return session.scalar(beyond.where(_FEED.c.member == member).limit(1)) is not None
+
+
 def _with_bodies(session: Session, items: list[FeedItem]) -> list[FeedItem]:
     bare = [item.index for item in items if item.body is None]
     if not bare:

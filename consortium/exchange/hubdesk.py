@@ -211,7 +211,8 @@ class HubDesk:
                 "running": b64(items[-1].running) if items else "",
                 "more": bool(items) and _has_more(session, member, items[-1].number),
                 "time_ms": to_ms(self._clock.now()),
-                "heads": told,
+                # signed heads lie ahead of a feed that waits for a body
+                "heads": {} if feed.waits(session, member) else told,
                 **self._ledger_news(session, member, statement),
             }
         parts = [orjson.dumps(meta)]
