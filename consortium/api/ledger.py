@@ -44,6 +44,16 @@ async def add_checkpoint(request: Request) -> Response:
     return Response(text, status, media_type=kind)
 
 
+@router.get("/{origin_hash}/checkpoint")
+def cosigned(request: Request, origin_hash: str) -> Response:
+    """The checkpoint that this node cosigned last (C2SP tlog-witness, for monitors)."""
+    node: ApiNode = request.app.state.node
+    found = node.witnessing.cosigned(origin_hash)
+    if found is None:
+        return Response(status_code=404)
+    return Response(found, media_type=_TEXT, headers={"cache-control": "no-cache"})
+
+
 @router.post("/gossip")
 async def gossip(request: Request) -> Response:
     """Hear a signed checkpoint and tell the own newest; 403 for what the log has not signed."""

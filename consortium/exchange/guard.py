@@ -70,7 +70,7 @@ class NodeGuard:
 
     def advance(self, heads: Heads) -> None:
         """Keep newer heads in both places, fsynced. Nothing is sent or confirmed before this."""
-        with self._lock, self._alone():
+        with self._lock, _alone(self._paths[0]):
             # another web process of this node may have gone on meanwhile
             merged = self._heads if (kept := _newest(self._paths)) is None else dict(kept.heads)
             merged = _ahead(_ahead(merged, self._heads), heads)
@@ -86,22 +86,24 @@ class NodeGuard:
 
         Only where the ledger is known to hold all that this node ever sent (`hub recover`).
         """
-        with self._lock, self._alone():
+        with self._lock, _alone(self._paths[0]):
             content = {"node": self.node, "machine": self.machine, "heads": dict(heads)}
             for path in self._paths:
                 write_durably(path, orjson.dumps(content))
             self._heads = dict(heads)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        path = self._paths[0].with_suffix(".lock")
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with path.open("ab") as file, one_writer(file.fileno()):
-            yield
-
     @property
     def heads(self) -> Heads:
         return dict(self._heads)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time at this guard."""
+    path = path.with_name(f"{path.name}.lock")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with path.open("ab") as file, one_writer(file.fileno()):
+        yield
 
 
 def _newest(paths: Sequence[Path]) -> Kept | None:
@@ -137,8 +139,18 @@ class WitnessGuard:
 
     def __init__(self, node: str, *, inside: Path, outside: Path) -> None:
         self._paths = (inside / f"{node}.witness", outside / f"{node}.witness")
+        self._lock = threading.Lock()
+        self.size, self.note = self._kept()
+
+    def _kept(self) -> tuple[int, bytes]:
         found = [kept for path in self._paths if (kept := _cosigned(path)) is not None]
-        self.size, self.note = max(found, default=(0, b""))
+        return max(found, default=(0, b""))
+
+    def read(self) -> tuple[int, bytes]:
+        """Size and checkpoint as kept now, by whatever process of this node; (0, b"") for none."""
+        with self._lock:
+            self.size, self.note = max((self.size, self.note), self._kept())
+            return self.size, self.note
 
     def advance(self, size: int, note: bytes) -> None:
         """Keep a checkpoint in both places, fsynced, before it is cosigned.
@@ -146,14 +158,18 @@ class WitnessGuard:
         Raises:
             ValueError: it is smaller than the one kept.
         """
-        if size < self.size:
-            raise ValueError("a witness never goes back")
-        if (size, note) == (self.size, self.note) and all(path.exists() for path in self._paths):
-            return
-        content = orjson.dumps({"size": size, "note": note.decode()})
-        for path in self._paths:
-            write_durably(path, content)
-        self.size, self.note = size, note
+        with self._lock, _alone(self._paths[0]):
+            # another web process of this node may have gone on meanwhile
+            kept = max((self.size, self.note), self._kept())
+            if size < kept[0]:
+                self.size, self.note = kept
+                raise ValueError("a witness never goes back")
+            if (size, note) == kept and all(path.exists() for path in self._paths):
+                return
+            content = orjson.dumps({"size": size, "note": note.decode()})
+            for path in self._paths:
+                write_durably(path, content)
+            self.size, self.note = size, note
 
 
 def _cosigned(path: Path) -> tuple[int, bytes] | None:

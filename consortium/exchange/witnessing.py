@@ -18,13 +18,15 @@ from consortium.exchange.identity import Identity
 from consortium.exchange.replies import Page
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
+from consortium.kernel.log import logger
 from consortium.ledger import cosignatures, gossip, policies, submission, witness
-from consortium.ledger.cosignatures import WitnessKey
+from consortium.ledger.cosignatures import Line, WitnessKey
 from consortium.ledger.witness import View
 
 CLOCK_OFF_MAX = timedelta(minutes=5)
 """A cosignature tells the time: a node whose clock is further from the hub's makes none."""
 _CONFLICT = 409
+_log = logger(__name__)
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class Witnessing:
     """Size of the newest checkpoint that has its quorum, as the hub told."""
     _turn: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
     _delivered: int = field(default=0, repr=False)
+    _cosigned_there: int | None = field(default=None, repr=False)
     _frozen_there: str = field(default="", repr=False)
     _asked: list[int] = field(default_factory=list, repr=False)
 
@@ -74,6 +77,7 @@ class Witnessing:
         """Remember what the hub holds of this node's lines, and how far its quorum goes."""
         self.witnessed, self._frozen_there = page.witnessed, page.frozen
         self._delivered = max(self._delivered, page.cosigned)
+        self._cosigned_there = page.cosigned
 
     def take(self, session: Session, page: Page, *, seen: int, now: datetime) -> str:
         """Take the hub's checkpoint and its proofs; gives the code of what is wrong, or ""."""
@@ -109,10 +113,22 @@ class Witnessing:
         if last is not None and last.size >= view.size:
             self._delivered = min(self._delivered, last.size - 1)  # the hub has lost it
             return
-        line = self._signed(view, now=now)
-        if line:
-            with self.database.write() as session:
-                cosignatures.keep_own(session, view.origin, size=view.size, line=line)
+        self._signed(view, now=now)
+
+    def cosigned(self, origin_hash: str) -> bytes | None:
+        """The checkpoint that this node cosigned last, with the log's line and its own.
+
+        C2SP tlog-witness, "Monitor Retrieval Mechanism": None for a log that it never cosigned.
+
+        Args:
+            origin_hash: SHA-256 of the log's origin, in lower-case hex.
+        """
+        part = self.identity.witness
+        size, kept = part.guard.read() if part is not None else (0, b"")
+        if not size:
+            return None
+        with self.database.read() as session:
+            return cosignatures.bearing(session, kept, size=size, origin_hash=origin_hash)
 
     def submit(self, body: bytes, *, now: datetime) -> tuple[int, str]:
         """Answer an `add-checkpoint` (C2SP tlog-witness): status and text.
@@ -136,12 +152,34 @@ class Witnessing:
         with self.database.read() as session:
             if part is None or restored.is_restored(session, self.identity.node):
                 return ""
+            last = cosignatures.own(session, view.origin)
+        if not part.guard.read()[0] and not self._may_begin(view, last):
+            return ""
         key = WitnessKey(view.origin, self.identity.node, part.signer)
         with self._turn:
-            if part.guard.size > view.size:
+            try:
+                part.guard.advance(view.size, view.note)
+            except ValueError:
                 return ""  # a later one went first
-            part.guard.advance(view.size, view.note)
-            return cosignatures.cosign(view.note, key, now=now)
+            line = cosignatures.cosign(view.note, key, now=now)
+            with self.database.write() as session:
+                known = cosignatures.own(session, view.origin)
+                if known is None or known.size <= view.size:
+                    cosignatures.keep_own(session, view.origin, size=view.size, line=line)
+            return line
+
+    def _may_begin(self, view: View, last: Line | None) -> bool:
+        """Whether a view is no less than what this node cosigned under a guard that is gone.
+
+        Nothing kept here vouches for that any more but its own newest line, and the hub's record of
+        it: before the hub has told, nothing is cosigned.
+        """
+        there = self._cosigned_there
+        if there is None or view.size < max(there, last.size if last is not None else 0):
+            return False
+        if there or last is not None:
+            _log.warning("witness.guard_lost", size=view.size, cosigned=there)
+        return True
 
     def rules(self, session: Session) -> bytes:
         """The policy in force here."""

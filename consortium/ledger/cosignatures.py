@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
+from hashlib import sha256
 
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
@@ -101,6 +102,21 @@ def own(session: Session, origin: str) -> Line | None:
     """This node's newest line for a log."""
     row = session.get(OwnCosignatureRow, origin)
     return None if row is None else Line(row.size, row.line)
+
+
+def bearing(session: Session, signed: bytes, *, size: int, origin_hash: str) -> bytes | None:
+    """A checkpoint that this node cosigned, with the log's line and its own newest (for monitors).
+
+    None when the newest line is for another size, or the log another than the one whose origin has
+    this SHA-256 (lower-case hex).
+    """
+    read = note.parse(signed)
+    origin = read.text.partition("\n")[0]
+    line = own(session, origin)
+    if line is None or line.size != size or sha256(origin.encode()).hexdigest() != origin_hash:
+        return None
+    logs = "".join(one.line for one in read.signatures if one.name == origin)
+    return f"{read.text}\n{logs}{line.line}".encode()
 
 
 def on(notes: Iterable[bytes], policy_bytes: bytes) -> dict[str, Latest]:

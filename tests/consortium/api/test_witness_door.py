@@ -1,6 +1,7 @@
 """The demo's consortium: its policy names the clinics, receipts say so, the doors stand open."""
 
 import re
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,14 @@ def test_a_workstation_hears_gossip_and_cosigns_what_is_brought(common_world: Wo
     body = f"old {view.size}\n\n".encode() + view.note
     cosigned = clinic.post("/ledger/add-checkpoint", content=body)
     assert (cosigned.status_code, cosigned.text[:1]) == (200, "\N{EM DASH}")
+    origin = view.origin.encode()
+    path = f"/ledger/{sha256(origin).hexdigest()}/checkpoint"
+    shown = clinic.get(path)
+    assert shown.text.startswith(f"{view.origin}\n{view.size}\n")
+    assert shown.text.endswith(cosigned.text)
+    assert note.parse(shown.content).signatures[0].name == view.origin
+    assert world.client("hub").get(path).status_code == 404
+    assert clinic.get(f"/ledger/{sha256(b'x').hexdigest()}/checkpoint").status_code == 404
     late = clinic.post("/ledger/add-checkpoint", content=b"old 0\n\n" + view.note)
     assert (late.status_code, late.text) == (409, f"{view.size}\n")
     assert late.headers["content-type"].startswith("text/x.tlog.size")

@@ -201,6 +201,48 @@ def test_a_restored_database_never_cosigns_less_than_before(make_world: Make) ->
     assert own(a) in (lines, *range(last, newest(world) + 1))
 
 
+def test_two_processes_of_a_node_share_what_they_cosigned(tmp_path: Path) -> None:
+    one, other = (WitnessGuard("n", inside=tmp_path / "i", outside=tmp_path / "o") for _ in "12")
+    one.advance(7, b"seven")
+    with pytest.raises(ValueError, match="goes back"):
+        other.advance(6, b"six")
+    assert (other.size, other.read()) == (7, (7, b"seven"))
+    other.advance(8, b"eight")
+    with pytest.raises(ValueError, match="goes back"):
+        one.advance(7, b"seven")
+
+
+def test_a_witness_whose_guard_is_gone_waits_for_what_the_hub_holds_of_it(
+    make_world: Make,
+) -> None:
+    world = make_world(witnesses=True)
+    world.settle()
+    a = world.members["a"]
+    last = own(a)
+    for kept in world.folder.rglob("a-1.witness"):
+        kept.unlink()
+    part = world.identities["a"].witness
+    assert part is not None
+    fresh = WitnessGuard("a-1", inside=world.folder / "a", outside=world.folder / "guards")
+    a.identity = world.identities["a"] = replaced(world, "a", WitnessPart(part.signer, fresh))
+    a.connect(a.link, world.policy)
+    assert a.courier is not None
+    witnessing, now = a.courier.witnessing, world.clock.now()
+    view = witnessing.seen(now)
+    assert view is not None
+    assert view.size == last
+    brought = f"old {view.size}\n\n".encode() + view.note
+    # before the hub has told, and while it tells of more than is seen here
+    assert witnessing.submit(brought, now=now) == (503, "")
+    witnessing._cosigned_there = last + 1
+    assert witnessing.submit(brought, now=now) == (503, "")
+    assert fresh.size == 0
+    grow(world)
+    pass_period(world)
+    a.sync()
+    assert own(a) == fresh.size == newest(world) > last
+
+
 def replaced(world: World, name: str, part: WitnessPart) -> Any:
     from dataclasses import replace
 
