@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from consortium.api.node import ApiNode
-from consortium.exchange import restored, timeline
+from consortium.exchange import alarms, restored, timeline
 from consortium.kernel.time import to_ms
 from consortium.ledger import journal, publisher
 
@@ -47,11 +47,16 @@ class _Collector:
         members = sorted(node.identities.members)
         with node.database.read() as session:
             waiting = timeline.waiting_count(session, members=members)
-            alarms = sum(len(timeline.alarms(session, member=one)) for one in members)
+            kept = sum(len(timeline.alarms(session, member=one)) for one in members)
+            standing = alarms.counts(session)
             size = journal.size(session) if node.keeps_ledger else 0
             newest = publisher.latest(session) if node.keeps_ledger else None
         yield _gauge("consortium_outbox_waiting", "Exchanges not answered yet", waiting)
-        yield _gauge("consortium_inbox_alarms", "Entries kept and not applied", alarms)
+        yield _gauge("consortium_inbox_alarms", "Entries kept and not applied", kept)
+        told = GaugeMetricFamily("consortium_alarms", "Alarms that stand", labels=["code"])
+        for code, count in standing.items():
+            told.add_metric([code], count)
+        yield told
         online = GaugeMetricFamily("consortium_link_up", "Link to the hub", labels=["member"])
         synced = GaugeMetricFamily(
             "consortium_last_sync_seconds", "Time of the last sync", labels=["member"]

@@ -7,6 +7,8 @@ numbers and ids. Words: `alarm.CODE` with `happened`, `safe`, `do`.
 """
 
 import hashlib
+import heapq
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -112,11 +114,19 @@ def _with(one: Alarm, seen: AlarmSeenRow | None) -> Alarm:
     return Alarm(one.id, one.code, one.about, one.since, one.facts, seen.name, seen.at)
 
 
+def counts(session: Session) -> dict[str, int]:
+    """How many alarms stand, by code; of evidence and of entries at most 100 are counted."""
+    names = session.scalars(select(MarkRow.name).where(MarkRow.name.startswith(_MARK)))
+    found = Counter(name.split(":")[1] for name in names.yield_per(_MOST))
+    found.update(one.code for one in (*_entries(session), *_evidence(session)))
+    return dict(sorted(found.items()))
+
+
 def _marks(session: Session) -> list[Alarm]:
-    rows = session.scalars(
-        select(MarkRow).where(MarkRow.name.startswith(_MARK)).order_by(MarkRow.name).limit(_MOST)
-    )
-    return [_marked(row) for row in rows]
+    """The newest marks: all are looked at, for a mark's time stands in its value."""
+    rows = session.scalars(select(MarkRow).where(MarkRow.name.startswith(_MARK)))
+    every = map(_marked, rows.yield_per(_MOST))
+    return heapq.nlargest(_MOST, every, key=lambda one: (one.since, one.id))
 
 
 def _marked(row: MarkRow) -> Alarm:

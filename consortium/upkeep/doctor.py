@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy.exc import DatabaseError
 
 from consortium import words
-from consortium.exchange import closing, jws, requests, restored, state, timeline, trimming
+from consortium.exchange import alarms, closing, jws, requests, restored, state, timeline, trimming
 from consortium.exchange.hub_guard import HubGuard
 from consortium.exchange.own_kinds import HUB_MEMBER
 from consortium.kernel.database import Database
@@ -73,7 +73,8 @@ def examine(
         return findings
     findings.append(keys(settings, database))
     findings += hub(settings, database, link=link, clock=clock)
-    findings += [ledger(settings, database), backup(settings, now=clock.now())]
+    findings += [ledger(settings, database), alarming(database)]
+    findings.append(backup(settings, now=clock.now()))
     if settings.role is NodeRole.HUB:
         findings += [trim(database, now=clock.now()), closed(database, now=clock.now())]
     return findings
@@ -239,6 +240,16 @@ def ledger(settings: Settings, database: Database) -> Finding:
     if size < guarded:
         return _fault("ledger.short", size=size, guarded=guarded)
     return _fine("ledger.ok", size=size)
+
+
+def alarming(database: Database) -> Finding:
+    """What raised an alarm at this node and is not mended: how many of each code."""
+    with database.read() as session:
+        counts = alarms.counts(session)
+    if not counts:
+        return _fine("alarms.none")
+    codes = ", ".join(f"{code} {count}" for code, count in counts.items())
+    return _fault("alarms.some", n=sum(counts.values()), codes=codes)
 
 
 def _guarded(settings: Settings) -> int:

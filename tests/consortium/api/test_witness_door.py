@@ -118,7 +118,7 @@ def test_the_policy_command_shows_and_puts(
     both = shown.replace("group members any", "group members all")
     file = tmp_path / "policy"
     file.write_text(both)
-    monkeypatch.setattr(policy, "_passphrase", lambda: place(HUB).seal_passphrase)
+    monkeypatch.setattr(policy, "ask_seal", lambda: place(HUB).seal_passphrase)
     policy.put(hub.settings, file, seal=world.home / SEAL_FILE)
     world.settle()
     yunling = world.nodes["yunling"]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import select
 
@@ -16,9 +17,10 @@ from consortium.exchange.feed import Feeds, running_hash
 from consortium.exchange.header import Header, Lane
 from consortium.exchange.heads import Head, Heads
 from consortium.exchange.heads_audit import Accused, Difference, Item, Part
-from consortium.exchange.tables import FeedRow
+from consortium.exchange.tables import FeedRow, MarkRow
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal, RefusalKind
+from consortium.kernel.time import to_ms
 from consortium.ledger import journal
 from tests.consortium.exchange.checks import all_is_well
 from tests.consortium.exchange.pens import Hub
@@ -251,6 +253,20 @@ def test_who_holds_all_feeds_names_member_and_entry(tmp_path: Path, database: Da
 
 
 # ---------------------------------------------------------------- alarms
+
+
+def test_the_newest_alarms_are_told_however_many_there_are(sqlite: Database) -> None:
+    clock = VirtualClock()
+    with sqlite.write() as session:
+        for number in range(505, 0, -1):
+            clock.advance(seconds=1)
+            value = {"code": "x", "about": "", "since_ms": to_ms(clock.now()), "facts": {}}
+            name = f"alarm:x:{number:04}"
+            session.add(MarkRow(name=name, value=orjson.dumps(value).decode()))
+        clock.advance(seconds=1)
+        alarms.put(session, "z", now=clock.now())
+        assert [one.id for one in alarms.of_node(session, limit=2)] == ["alarm:z:", "alarm:x:0001"]
+        assert alarms.counts(session) == {"x": 505, "z": 1}
 
 
 def test_an_alarm_keeps_its_first_time_and_its_facts_and_takes_new_ones(sqlite: Database) -> None:

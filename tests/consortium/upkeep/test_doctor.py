@@ -115,7 +115,7 @@ def test_a_sound_workstation_passes(node: Node) -> None:
     found = node.examine()
     assert [code for code, finding in found.items() if not finding.ok] == []
     assert {code.partition(".")[0] for code in found} == {
-        "disk", "migrations", "keys", "link", "clock", "ledger", "backup",
+        "disk", "migrations", "keys", "link", "clock", "ledger", "alarms", "backup",
     }  # fmt: skip
     assert node.hub.asked == ["/sync/hello"]
     assert found["link.ok"].facts["ms"] == 200
@@ -271,6 +271,7 @@ PLANTS: list[tuple[Plant, str]] = [
     (_restored, "ledger.restored"),
     (_differing_entry, "ledger.alarm"),
     (_two_ledgers, "ledger.split"),
+    (_two_ledgers, "alarms.some"),
     (_no_backup, "backup.none"),
     (_old_backup, "backup.old"),
     (_closed_alone, "closing.alone"),
