@@ -20,6 +20,19 @@ from tests.support.postgres import PostgresServer
 
 GROUPS = frozenset({"postgres", "process", "browser", "simulation", "slow"})
 BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
+LATE_ON_POSTGRES = frozenset(
+    f"consortium/{name}.py"
+    for name in (
+        "exchange/test_inbox_unfit", "exchange/test_unforeseen", "members/test_people_keys",
+        "records/test_consent", "records/test_deciding", "records/test_most",
+        "records/test_picture", "records/test_steered", "records/test_viewed",
+        "records/test_withdrawing", "referrals/test_at_once", "referrals/test_beside",
+        "referrals/test_cancelled_session", "referrals/test_node_signature",
+        "referrals/test_serving", "teleconsult/test_moved_on", "teleconsult/test_viewing",
+    )
+)  # fmt: skip
+"""Each of these builds a consortium of nodes for every test. On PostgreSQL they run in the long
+tier; in the short one the walks of their rooms and all tests of rows and locks do."""
 
 share_compiled()
 settings.register_profile(
@@ -40,6 +53,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if GROUPS.isdisjoint(mark.name for mark in item.iter_markers()):
             item.add_marker("unit")
+        late = item.path.relative_to(run.TESTS).as_posix() in LATE_ON_POSTGRES
+        if late and item.get_closest_marker("postgres"):
+            item.add_marker("slow")
     lost = {
         f"{item.nodeid}: {group}"
         for group, mark in run.NAMED.items()

@@ -24,7 +24,7 @@ MARKS = {
     "soak": "slow",
 }
 # The mark that names each file of a group; the other groups are found anywhere.
-NAMED = {"processes": "process", "simulation": "simulation", "browser": "browser", "soak": "slow"}
+NAMED = {"processes": "process", "simulation": "simulation", "browser": "browser"}
 # Tests that start processes or a browser share them by file.
 SPREAD = {
     "unit": ("--dist=worksteal",),

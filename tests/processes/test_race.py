@@ -36,7 +36,7 @@ DOCTORS = {SHIQIAO: "han", YUNLING: "bai"}
 SERVICE = "cardiology"
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=[pytest.param("sqlite", marks=pytest.mark.slow), "postgres"])
 def hub_database(request: pytest.FixtureRequest) -> Iterator[str]:
     if request.param == "sqlite":
         yield ""
