@@ -23,6 +23,7 @@ BOTH = ("sqlite", pytest.param("postgres", marks=pytest.mark.postgres))
 LATE_ON_POSTGRES = frozenset(
     f"consortium/{name}.py"
     for name in (
+        "contracts/test_journey",
         "exchange/test_inbox_unfit", "exchange/test_unforeseen", "members/test_people_keys",
         "records/test_consent", "records/test_deciding", "records/test_most",
         "records/test_picture", "records/test_steered", "records/test_viewed",

@@ -15,18 +15,22 @@ from tests.browser.site import DESK, PHONE, look
 ANSWERS = {"routine": "1440", "urgent": "240", "emergency": "30"}
 SHARED = ("Patient", "Condition", "Observation", "DiagnosticReport", "DocumentReference")
 CASE = re.compile(r"/referrals/[0-9a-f]{8}-[0-9a-f-]{27}$")
-BOTH_VIEWS = pytest.mark.parametrize(
-    "world",
-    [
-        ("zh", DESK),
-        ("en", PHONE),
-        pytest.param(("zh", PHONE), marks=pytest.mark.slow),
-        pytest.param(("en", DESK), marks=pytest.mark.slow),
-    ],
-    indirect=True,
-    ids=lambda view: f"{view[0]}-{view[1][0]}",
-)
-"""A journey in both languages and at both widths; crossed over in the long tier."""
+View = tuple[str, tuple[int, int]]
+CHINESE_DESK: View = ("zh", DESK)
+ENGLISH_PHONE: View = ("en", PHONE)
+_VIEWS: tuple[View, ...] = (CHINESE_DESK, ENGLISH_PHONE, ("zh", PHONE), ("en", DESK))
+
+
+def views(*short: View) -> pytest.MarkDecorator:
+    """A journey in both languages and at both widths: in `short` ones always, else in soak."""
+    return pytest.mark.parametrize(
+        "world",
+        [view if view in short else pytest.param(view, marks=pytest.mark.slow) for view in _VIEWS],
+        indirect=True,
+        ids=lambda view: f"{view[0]}-{view[1][0]}",
+    )
+
+
 SOON_MS = 10_000
 """For what travels over a link: a clinic asks the hub every second."""
 

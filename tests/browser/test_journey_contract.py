@@ -10,7 +10,7 @@ from tests.browser import steps
 from tests.browser.site import look
 from tests.browser.world import World
 
-pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
+pytestmark = [pytest.mark.browser, steps.views(steps.ENGLISH_PHONE)]
 VITALS = ("142", "88", "76")
 FIRST = Sketch("方再春", "male", "1958-05-17", "高血压 2 级", "I10", VITALS, "氨氯地平 5 mg")
 SECOND = Sketch("苗凤英", "female", "1966-10-02", "心悸待查", "R00.2", VITALS, "美托洛尔 25 mg")

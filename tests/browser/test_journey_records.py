@@ -13,7 +13,7 @@ from tests.browser import steps
 from tests.browser.site import look
 from tests.browser.world import World
 
-pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
+pytestmark = [pytest.mark.browser, steps.views(steps.CHINESE_DESK)]
 QUESTION = "心悸加重，请看动态心电图并指导用药。"
 
 

@@ -11,7 +11,7 @@ from tests.browser import steps
 from tests.browser.site import listening, look, requests_of
 from tests.browser.world import World
 
-pytestmark = [pytest.mark.browser, steps.BOTH_VIEWS]
+pytestmark = [pytest.mark.browser, steps.views(steps.CHINESE_DESK, steps.ENGLISH_PHONE)]
 PATIENT = Sketch(
     "祝长林", "male", "1961-03-29", "胸闷待查", "R07.4", ("142", "88", "76"), "阿司匹林 100 mg"
 )

@@ -148,6 +148,7 @@ def leaves(hub: Path) -> list[str]:
     return [one.leaf.decode("ascii") for one in found[: newest.size]]
 
 
+@pytest.mark.slow
 def test_one_of_two_is_killed_under_load(served: Served) -> None:
     first, second = served.clients
     threads = [threading.Thread(target=one.run) for one in served.clients]

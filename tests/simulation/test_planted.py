@@ -224,7 +224,7 @@ def test_without_a_planted_bug_the_same_schedules_pass(seed: int) -> None:
 
 def test_an_answer_given_again_after_a_restore_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     schedule(17, steps=60, take=harder_step)
-    monkeypatch.setattr(objections, "_answered", lambda *_, **__: False)
+    monkeypatch.setattr(objections, "answered", lambda *_, **__: False)
     with pytest.raises(AssertionError):
         schedule(17, steps=60, take=harder_step)
 
