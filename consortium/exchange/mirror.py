@@ -18,7 +18,7 @@ from consortium.exchange.limits import BATCH_MAX
 from consortium.exchange.replay import Finding, Replay, Shown
 from consortium.kernel.database import Database
 from consortium.kernel.errors import Refusal
-from consortium.ledger import journal, policies, publisher, witness
+from consortium.ledger import cosignatures, journal, policies, publisher, witness
 from consortium.ports import LinkDown
 
 _HALTED = "replay.halted"
@@ -27,10 +27,14 @@ _HALTED = "replay.halted"
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """A page of a ledger: entries from the index asked for, the checkpoint that ends it or b""."""
+    """A page of a ledger: entries from the index asked for, the checkpoint that ends it or b"".
+
+    `witnessed` is the newest note with the quorum's lines, b"" while there is none.
+    """
 
     entries: list[Shown]
     checkpoint: bytes
+    witnessed: bytes
 
 
 def ask(caller: Caller, start: int) -> Shared:
@@ -51,7 +55,7 @@ def ask(caller: Caller, start: int) -> Shared:
             Shown(leaf, facts if one & 1 else None, body if one & 2 else None)
             for one, leaf, facts, body in each
         ]
-        return Shared(entries, str(meta["checkpoint"]).encode())
+        return Shared(entries, str(meta["checkpoint"]).encode(), str(meta["witnessed"]).encode())
     except (Refusal, ValueError, KeyError, TypeError) as odd:
         raise LinkDown("no answer of a hub") from odd
 
@@ -74,6 +78,7 @@ class Mirror:
     policy: bytes
     whole: bool = False
     trouble: str = ""
+    _witnessed: bytes = b""
 
     def run_once(self, now: datetime) -> int:
         """Take whatever is published; gives how many entries. Never raises for a cut."""
@@ -86,6 +91,7 @@ class Mirror:
                     self._begin(bare=True)
                 count, whole = self._take(page, now) if page.entries else (0, True)
                 taken += count
+                self._take_lines(page.witnessed, now)
                 if not whole or not page.entries:
                     return taken
         except LinkDown:
@@ -133,6 +139,15 @@ class Mirror:
             if halted:
                 alarms.put(session, _HALTED, now=now, found=halted, entry=first + taken.count)
         return taken.count, not halted
+
+    def _take_lines(self, signed: bytes, now: datetime) -> None:
+        """Receipts made here name the witnesses as those of the hub do."""
+        if signed in (b"", self._witnessed):
+            return
+        with self.database.write() as session:
+            policy = policies.in_force(session, self.policy)
+            cosignatures.adopt(session, signed, policy_bytes=policy, now=now)
+        self._witnessed = signed
 
     def _refused(self, refusal: Refusal, note: bytes, size: int, now: datetime) -> tuple[int, bool]:
         """Nothing of the page is kept but what speaks against it."""

@@ -17,7 +17,7 @@ from consortium.exchange.limits import BATCH_MAX, PULL_MAX_BYTES
 from consortium.exchange.recheck import shown
 from consortium.exchange.replay import Shown
 from consortium.kernel.errors import missing
-from consortium.ledger import journal, publisher
+from consortium.ledger import cosignatures, journal, publisher
 
 _FRAME_BYTES = 64
 
@@ -37,7 +37,8 @@ class MirrorPages:
         """Frames: JSON, then leaf, facts, body of each entry from `start` on, bounded as a pull.
 
         JSON: `has` (1 facts, 2 body) of each entry, `checkpoint` (the signed note at the end of the
-        page, "" where none ends there, or at `start` where nothing follows).
+        page, "" where none ends there, or at `start` where nothing follows), `witnessed` (on the
+        last page, the newest note that meets the policy's quorum, "" while none does).
 
         Raises:
             Refusal: `sync.mirror` for whoever keeps no mirror, or whose key has ended.
@@ -54,7 +55,13 @@ class MirrorPages:
             entries, end = entries[: ends_at.size - start], ends_at.size
         note = ends_at.note.decode() if ends_at is not None and ends_at.size == end else ""
         has = [(one.facts is not None) + 2 * (one.body is not None) for one in entries]
-        parts = [orjson.dumps({"has": has, "checkpoint": note})]
+        sure = cosignatures.witnessed(session) if end == size else None
+        told = {
+            "has": has,
+            "checkpoint": note,
+            "witnessed": sure.note.decode() if sure is not None else "",
+        }
+        parts = [orjson.dumps(told)]
         for one in entries:
             parts += [one.leaf, one.facts or b"", one.body or b""]
         return parts

@@ -14,7 +14,7 @@ from hashlib import sha256
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from chain import cosignature, note
+from chain import checkpoint, cosignature, note
 from chain.errors import ChainError, KeyFormatError
 from chain.note import COSIGNATURE, VerifierKey
 from consortium.kernel.errors import invalid
@@ -189,6 +189,24 @@ def take(session: Session, line: str, *, size: int, cosigner: VerifierKey, now: 
     session.flush()
     _prune(session, cosigner.name)
     return ""
+
+
+def adopt(session: Session, signed: bytes, *, policy_bytes: bytes, now: datetime) -> None:
+    """At a mirror: keep the lines of the policy's witnesses on a checkpoint that is kept here too.
+
+    Each is checked against the text that is kept here; what else the note holds is passed over.
+    """
+    try:
+        read = note.parse(signed)
+        size = checkpoint.parse(read.text).size
+    except ChainError:
+        return
+    witnesses = policies.read_policy(policy_bytes).witnesses.values()
+    keys = {(key.name, key.key_id): key for key in witnesses}
+    for one in read.signatures:
+        key = keys.get((one.name, one.key_id))
+        if key is not None:
+            take(session, one.line, size=size, cosigner=key, now=now)
 
 
 def latest(session: Session) -> Published | None:

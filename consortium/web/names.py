@@ -19,8 +19,8 @@ def member_name(session: Session, member: str) -> str:
 
 
 def contract_name(session: Session, actor: Actor, contract: str) -> str:
-    """A contract by its title; by its number where the actor's member does not hold it."""
+    """A contract by its title; by its short number where the actor's member does not hold it."""
     try:
         return contracts.review(session, actor=actor, contract=contract, now=look().now).title
     except Refusal:
-        return contract
+        return t("contract.page.short", id=contract[-6:].upper())

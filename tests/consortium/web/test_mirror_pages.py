@@ -11,9 +11,9 @@ from starlette.testclient import TestClient
 from consortium.cli.demo_patients import SKETCHES
 from consortium.cli.demo_people import INSPECTOR, PEOPLE, REGULATOR
 from consortium.cli.demo_world import DemoWorld, join
-from consortium.exchange import replay
+from consortium.exchange import register, replay
 from consortium.exchange.replay import Finding
-from consortium.ledger import publisher
+from consortium.ledger import cosignatures, publisher
 from consortium.main import create_app
 from consortium.patients.tables import PatientTable
 from consortium.settings import NodeRole
@@ -36,6 +36,9 @@ def mirror(founded_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         guard = home.with_name(f"{home.name}-guard")
         join(demo, REGULATOR, port=8003, guard=guard, role=NodeRole.MIRROR)
         demo.settle()
+        # witnesses are asked for the last checkpoint of the ten seconds before
+        demo.clock.pass_s(20)
+        demo.settle()
         node = demo.beside[REGULATOR.member]
         yield node
         node.close()
@@ -57,7 +60,10 @@ def test_the_mirror_has_the_hubs_tree_and_found_nothing(mirror: Node, browser: T
         assert replay.count(session) == 0
         newest = publisher.latest(session)
     assert newest is not None
-    assert browser.get("/ledger/checkpoint").content == newest.note
+    # the log's own words, with the lines of those who witnessed them
+    served = browser.get("/ledger/checkpoint").content
+    assert served.startswith(newest.note)
+    assert len(served) > len(newest.note)
     assert browser.get("/ledger/tile/0/000").status_code == 404
     assert browser.get(f"/ledger/tile/0/000.p/{newest.size}").status_code == 200
     assert browser.get(f"/ledger/tile/entries/000.p/{newest.size}").status_code == 404
@@ -99,3 +105,27 @@ def test_a_finding_is_on_every_page(mirror: Node, browser: TestClient) -> None:
         replay.keep(session, [one], now=mirror.clock.now())
     assert "/alarms" in browser.get("/members").text
     assert "contract.quota" in browser.get("/alarms").text
+
+
+def test_receipts_made_at_the_mirror_name_their_witnesses(
+    mirror: Node, browser: TestClient
+) -> None:
+    with mirror.database.read() as session:
+        sure = cosignatures.witnessed(session)
+        index = next(
+            one.index for one in register.of_ledger(session).rows if one.index < sure.size
+        ) if sure is not None else -1  # fmt: skip
+    assert sure is not None
+    page = browser.get(f"/entries/{index}").text
+    assert "仅中心签名" not in page
+    assert "石桥镇卫生院" in page[page.index("见证人") :]
+
+
+def test_a_contract_that_the_mirror_does_not_hold_has_its_short_number(
+    mirror: Node, browser: TestClient
+) -> None:
+    with mirror.database.read() as session:
+        (contract,) = {one.contract for one in register.of_ledger(session).rows} - {""}
+    page = browser.get("/ledger").text
+    assert f"协议 {contract[-6:].upper()}" in page
+    assert contract not in page
