@@ -18,7 +18,7 @@ def make(nodes: Nodes, *, clinic: str, head: str) -> str:
     """Draft, propose and seal a clinic's contract through the pages; gives its id.
 
     Args:
-        nodes: the three nodes.
+        nodes: the running nodes.
         clinic: the member that is to have it.
         head: the sign-in name of its head.
     """
@@ -74,7 +74,7 @@ def hold(nodes: Nodes, contract: str, action: str, *, seen_by: str) -> None:
     """Suspend or resume: the admin asks under the seal, the hospital's head confirms.
 
     Args:
-        nodes: the three nodes.
+        nodes: the running nodes.
         contract: which.
         action: `suspend` or `resume`.
         seen_by: who must see it at the own node before this is done.

@@ -20,7 +20,7 @@ def publish(nodes: Nodes, *, kind: str, places: range) -> None:
     """The specialist publishes times of the coming week.
 
     Args:
-        nodes: the three nodes.
+        nodes: the running nodes.
         kind: `teleconsult` or `clinic`.
         places: which of the times that the week offers.
     """

@@ -17,7 +17,7 @@ def one_timeline(nodes: Nodes, path: str, *sides: str) -> int:
     """Each side shows the same exchanges of a case, and each receipt holds; gives how many.
 
     Args:
-        nodes: the three nodes.
+        nodes: the running nodes.
         path: the page of the case, the same at each side.
         sides: sign-in names of somebody at each side.
     """
